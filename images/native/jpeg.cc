@@ -1,0 +1,190 @@
+#include "jpeg.h"
+
+#include <csetjmp>
+#include <cstdio>
+#include <cstring>
+#include <optional>
+#include <vector>
+
+#include <jpeglib.h>
+#include <jerror.h>
+
+namespace under48 {
+namespace {
+
+// What a file may cost: its pixels bound the time, the coefficients that a progressive file keeps bound the memory,
+// and the number of its scans, each of which walks over all of them, bounds the time again.
+constexpr std::uint64_t kMaxPixels = 100'000'000;
+constexpr long kMaxMemory = 96L << 20;
+constexpr int kMaxScans = 100;
+
+struct Errors {
+  jpeg_error_mgr manager;  // first, so that libjpeg's pointer to it is one to this
+  std::jmp_buf escape;
+  bool file_ended;
+  char text[JMSG_LENGTH_MAX];
+};
+
+[[noreturn]] void fail(j_common_ptr codec) {
+  auto* errors = reinterpret_cast<Errors*>(codec->err);
+  codec->err->format_message(codec, errors->text);
+  std::longjmp(errors->escape, 1);
+}
+
+void warn(j_common_ptr codec, int level) {
+  if (level < 0 && codec->err->msg_code == JWRN_JPEG_EOF) reinterpret_cast<Errors*>(codec->err)->file_ended = true;
+}
+
+[[noreturn]] void refuse(jpeg_decompress_struct& codec, const char* reason) {
+  auto* errors = reinterpret_cast<Errors*>(codec.err);
+  errors->manager.msg_code = JMSG_NOMESSAGE;
+  std::snprintf(errors->text, sizeof errors->text, "%s", reason);
+  std::longjmp(errors->escape, 1);
+}
+
+void count_scans(j_common_ptr codec) {
+  auto* decoder = reinterpret_cast<j_decompress_ptr>(codec);
+  if (decoder->input_scan_number > kMaxScans) refuse(*decoder, "it has more scans than any camera or program writes");
+}
+
+// Inks to light. Adobe's programs store the complement of the ink, and say so with their marker.
+void cmyk_to_rgb(const JSAMPLE* inks, JSAMPLE* rgb, int width, bool complemented) {
+  for (int x = 0; x < width; x++, inks += 4, rgb += 3) {
+    for (int c = 0; c < 3; c++) {
+      const int color = complemented ? inks[c] : 255 - inks[c];
+      const int black = complemented ? inks[3] : 255 - inks[3];
+      rgb[c] = static_cast<JSAMPLE>((color * black + 127) / 255);
+    }
+  }
+}
+
+// The smallest eighth at which the cropped picture still covers the target: less to decode, and part of the resize.
+unsigned scale_for(Size source, float crop, Size target) {
+  for (unsigned eighths = 1; eighths < 8; eighths++) {
+    const float kept = crop * static_cast<float>(eighths) / 8;
+    if (static_cast<float>(source.width) * kept >= static_cast<float>(target.width) &&
+        static_cast<float>(source.height) * kept >= static_cast<float>(target.height)) {
+      return eighths;
+    }
+  }
+  return 8;
+}
+
+struct Job {
+  float crop;
+  Size target;                     // upright
+  std::optional<Framing> framing;  // lives outside of what longjmp leaves
+  int orientation = 1;
+};
+
+// Everything that libjpeg may leave by longjmp: no object with a destructor lives in here.
+void decode(jpeg_decompress_struct& codec, const Errors& errors, const std::uint8_t* file, std::size_t size, Job& job) {
+  codec.mem->max_memory_to_use = kMaxMemory;
+  jpeg_mem_src(&codec, file, static_cast<unsigned long>(size));
+  jpeg_save_markers(&codec, JPEG_APP0 + 1, 0xFFFF);
+  jpeg_read_header(&codec, TRUE);
+  if (static_cast<std::uint64_t>(codec.image_width) * codec.image_height > kMaxPixels) {
+    refuse(codec, "it has more than 100 million pixels");
+  }
+  for (jpeg_saved_marker_ptr marker = codec.marker_list; marker != nullptr; marker = marker->next) {
+    if (job.orientation == 1) job.orientation = exif_orientation(marker->data, marker->data_length);
+  }
+  const Size target = is_transposed(job.orientation) ? Size{job.target.height, job.target.width} : job.target;
+  const bool inks = codec.jpeg_color_space == JCS_CMYK || codec.jpeg_color_space == JCS_YCCK;
+  codec.out_color_space = inks ? JCS_CMYK : JCS_RGB;
+  codec.scale_denom = 8;
+  codec.scale_num =
+      scale_for({static_cast<int>(codec.image_width), static_cast<int>(codec.image_height)}, job.crop, target);
+  jpeg_start_decompress(&codec);
+
+  const Size decoded{static_cast<int>(codec.output_width), static_cast<int>(codec.output_height)};
+  job.framing.emplace(decoded, central(decoded, job.crop), target);
+  auto pool = reinterpret_cast<j_common_ptr>(&codec);
+  JSAMPARRAY row = codec.mem->alloc_sarray(pool, JPOOL_IMAGE, codec.output_width * (inks ? 4 : 3), 1);
+  JSAMPARRAY rgb = inks ? codec.mem->alloc_sarray(pool, JPOOL_IMAGE, codec.output_width * 3, 1) : row;
+  for (int y = 0; y < job.framing->rows_needed(); y++) {
+    jpeg_read_scanlines(&codec, row, 1);
+    if (errors.file_ended) refuse(codec, "the file ends before the picture does");
+    if (inks) cmyk_to_rgb(row[0], rgb[0], decoded.width, codec.saw_Adobe_marker);
+    job.framing->push(rgb[0]);
+  }
+  // The rows below the crop are not wanted, and so is whatever follows them: the codec is destroyed, not finished.
+}
+
+// Owns the decoder: destroyed however frame_jpeg is left.
+struct Codec {
+  jpeg_decompress_struct decoder{};
+  Errors errors{};
+  jpeg_progress_mgr progress{};
+
+  Codec() {
+    decoder.err = jpeg_std_error(&errors.manager);
+    errors.manager.error_exit = fail;
+    errors.manager.emit_message = warn;
+    progress.progress_monitor = count_scans;
+  }
+  ~Codec() { jpeg_destroy_decompress(&decoder); }
+  Codec(const Codec&) = delete;
+  Codec& operator=(const Codec&) = delete;
+};
+
+// False when libjpeg gave up; the only frame that it jumps back to, and one without objects of its own.
+bool attempt(Codec& codec, const std::uint8_t* file, std::size_t size, Job& job) {
+  if (setjmp(codec.errors.escape) != 0) return false;
+  jpeg_create_decompress(&codec.decoder);
+  codec.decoder.progress = &codec.progress;
+  decode(codec.decoder, codec.errors, file, size, job);
+  return true;
+}
+
+std::uint32_t number(const std::uint8_t* bytes, int count, bool big_endian) {
+  std::uint32_t value = 0;
+  for (int i = 0; i < count; i++) value |= static_cast<std::uint32_t>(bytes[i]) << 8 * (big_endian ? count - 1 - i : i);
+  return value;
+}
+
+}  // namespace
+
+// Exif 2.32, 4.5 and 4.6.4: "Exif\0\0", then a TIFF header, whose first directory may hold tag 0x0112 (SHORT, 1 value).
+int exif_orientation(const std::uint8_t* segment, std::size_t size) {
+  if (size < 14 || std::memcmp(segment, "Exif\0", 6) != 0) return 1;
+  const std::uint8_t* tiff = segment + 6;
+  const std::size_t length = size - 6;
+  const bool big_endian = tiff[0] == 'M';
+  if (std::memcmp(tiff, big_endian ? "MM\0*" : "II*\0", 4) != 0) return 1;
+  const std::size_t directory = number(tiff + 4, 4, big_endian);
+  if (directory > length - 2) return 1;
+  const std::size_t entries = number(tiff + directory, 2, big_endian);
+  for (std::size_t i = 0; i < entries; i++) {
+    const std::size_t entry = directory + 2 + i * 12;
+    if (entry + 12 > length) return 1;
+    if (number(tiff + entry, 2, big_endian) != 0x0112) continue;
+    const bool one_short =
+        number(tiff + entry + 2, 2, big_endian) == 3 && number(tiff + entry + 4, 4, big_endian) == 1;
+    const auto value = static_cast<int>(number(tiff + entry + 8, 2, big_endian));
+    return one_short && value >= 1 && value <= 8 ? value : 1;
+  }
+  return 1;
+}
+
+u48_status frame_jpeg(const std::uint8_t* file, std::size_t size, float crop, Size target, std::uint8_t* pixels,
+                      std::string& error) {
+  Job job{crop, target, std::nullopt};
+  Codec codec;
+  if (!attempt(codec, file, size, job)) {
+    const int code = codec.errors.manager.msg_code;
+    error = std::string("this JPEG cannot be decoded: ") + codec.errors.text;
+    return code == JERR_OUT_OF_MEMORY || code == JERR_NO_BACKING_STORE ? U48_TOO_LARGE : U48_BAD_IMAGE;
+  }
+  if (job.orientation == 1) {
+    job.framing->finish(pixels);
+  } else {
+    const auto count = static_cast<std::size_t>(target.width) * static_cast<std::size_t>(target.height);
+    std::vector<std::uint8_t> stored(count * 3);
+    job.framing->finish(stored.data());
+    turn_upright(stored.data(), pixels, target, job.orientation);
+  }
+  return U48_OK;
+}
+
+}  // namespace under48
