@@ -1,0 +1,107 @@
+"""Opens what is shipped beside this package: the model, its description, its labels, the native library."""
+
+# ruff: noqa: PTH118, PTH123 - pathlib costs 7 ms of a cold start
+from __future__ import annotations
+
+import json
+import math
+import os
+
+from . import native
+from .ranking import softmax
+
+_OUTPUTS = ("probabilities", "logits")
+_MOST_THREADS = 2
+
+
+class ModelError(Exception):
+    """The shipped files cannot be used; the text says which one, and why."""
+
+
+class _Description:
+    """What model.json says of a model; ValueError when it says something else."""
+
+    __slots__ = ("crop", "highest", "label_offset", "logits", "lowest")
+
+    def __init__(self, content: object) -> None:
+        if not isinstance(content, dict):
+            raise ValueError("it holds no object")  # noqa: TRY004 - a wrong value in a file, not a programming error
+        try:
+            self.crop = float(content["crop"])
+            self.lowest, self.highest = map(float, content["input_range"])
+            self.logits = _OUTPUTS.index(content["output"]) == 1
+            self.label_offset = int(content["label_offset"])
+        except (KeyError, TypeError, OverflowError) as error:
+            raise ValueError(f"wrong or missing: {error}") from None
+
+
+class Model:
+    """An open model with what is needed to use it: labels by class, framing of pictures, kind of scores."""
+
+    __slots__ = ("_logits", "classifier", "framing", "labels")
+
+    def __init__(
+        self, classifier: native.Classifier, framing: native.Framing, *, labels: list[str], logits: bool
+    ) -> None:
+        """Tie the parts together; `labels` has one line per class."""
+        self.classifier = classifier
+        self.framing = framing
+        self.labels = labels
+        self._logits = logits
+
+    def probabilities(self) -> list[float]:
+        """Run the model on its input and give one probability per class."""
+        scores = self.classifier.classify()
+        if not all(map(math.isfinite, scores)):
+            raise ModelError("the model gave a score that is not a number: its file may be damaged")
+        return softmax(scores) if self._logits else scores
+
+
+def load_model(folder: str, threads: int) -> Model:
+    """Open libunder48.so, model.tflite, model.json and labels.txt of `folder`; ModelError when that fails.
+
+    `threads`: how many the inference may use, at least 1.
+    """
+    description = _read_description(os.path.join(folder, "model.json"))
+    try:
+        library = native.load(os.path.join(folder, "libunder48.so"))
+        classifier = native.Classifier(library, os.path.join(folder, "model.tflite"), threads)
+    except (OSError, native.NativeError) as error:
+        raise ModelError(f"the model cannot be opened: {error}") from None
+    offset = description.label_offset
+    labels = _read_labels(os.path.join(folder, "labels.txt"))[offset : offset + classifier.classes]
+    if len(labels) < classifier.classes:
+        raise ModelError(
+            f"labels.txt: {len(labels)} labels after line {offset}, but {classifier.classes} classes"
+        )
+    framing = native.Framing(description.crop, description.lowest, description.highest)
+    return Model(classifier, framing, labels=labels, logits=description.logits)
+
+
+def choose_threads(wanted: str | None, processors: int) -> int:
+    """Give the number of threads: what UNDER48_THREADS says, else one per usable processor, at most 2.
+
+    More do not pay: an inference takes milliseconds, and the platform gives a container a share of the
+    processors, however many of them it sees.
+    """
+    if not wanted:
+        return min(_MOST_THREADS, max(1, processors))
+    if not wanted.isdecimal() or not 1 <= int(wanted) <= 64:
+        raise ModelError(f"UNDER48_THREADS must be a whole number from 1 to 64, not {wanted!r}")
+    return int(wanted)
+
+
+def _read_description(path: str) -> _Description:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return _Description(json.load(file))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"model.json cannot be used: {error}") from None
+
+
+def _read_labels(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return [line.rstrip("\n") for line in file]
+    except (OSError, ValueError) as error:
+        raise ModelError(f"the labels cannot be read: {error}") from None

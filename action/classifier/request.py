@@ -1,0 +1,119 @@
+"""Reads what the caller sent: a picture's bytes and the options, or a refusal that says what to mend."""
+
+from __future__ import annotations
+
+import binascii
+
+MOST_BYTES = 16 * 1024 * 1024
+"""The largest image file taken. The platform's own limit for a whole parameter object is 1 MiB by default."""
+
+MOST_TEXT = MOST_BYTES // 3 * 4 + 1024 * 1024
+"""The longest base64 text that is looked at: that file, with room for line breaks and a data: URL's head."""
+
+_HINT = 'give {"image": "<base64 of a JPEG, PNG, WebP, BMP, GIF or TIFF file>"}'
+_DEFAULT_TOP = 5
+
+
+class RefusedError(Exception):
+    """The caller's request cannot be answered; the text says why and becomes the answer's `error`."""
+
+
+class Request:
+    """One valid request: the image file's bytes, and how much of the ranking to return."""
+
+    __slots__ = ("image", "least", "top")
+
+    def __init__(self, *, image: bytes, top: int, least: float) -> None:
+        """Keep at most `top` classes, each with a probability of at least `least` (0 to 1)."""
+        self.image = image
+        self.top = top
+        self.least = least
+
+
+def read_request(arguments: object, classes: int) -> Request:
+    """Check an activation's arguments for a model of `classes` classes; raise RefusedError with the reason.
+
+    Options are checked first: a request that cannot work is refused before its image costs anything.
+    """
+    if not isinstance(arguments, dict):
+        raise RefusedError(f"the arguments must be an object, not {_kind(arguments)}: {_HINT}")
+    unknown = sorted(str(key) for key in arguments if key not in _KNOWN)
+    if unknown:
+        raise RefusedError(f"unknown option {unknown[0]!r}; known are {', '.join(_KNOWN)}")
+    top = _read_top(arguments.get("top"), classes)
+    least = _read_least(arguments.get("minProbability"))
+    if "image" not in arguments:
+        raise RefusedError(f"no image: {_HINT}")
+    return Request(image=_read_image(arguments["image"]), top=top, least=least)
+
+
+def _read_top(value: object, classes: int) -> int:
+    if value is None:
+        return min(_DEFAULT_TOP, classes)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= classes:
+        raise RefusedError(f"top must be a whole number from 1 to {classes}, not {_shown(value)}")
+    return value
+
+
+def _read_least(value: object) -> float:
+    if value is None:
+        return 0.0
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise RefusedError(f"minProbability must be a number from 0 to 1, not {_shown(value)}")
+    return float(value)
+
+
+def _read_image(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise RefusedError(f"image must be a string of base64, not {_kind(value)}")
+    if len(value) > MOST_TEXT:
+        raise RefusedError(f"the image is too large: {len(value)} characters of base64, at most {MOST_TEXT}")
+    image = _decode_base64(_strip_url(value))
+    if not image:
+        raise RefusedError(f"the image is empty: {_HINT}")
+    if len(image) > MOST_BYTES:
+        raise RefusedError(f"the image is too large: {len(image)} bytes, at most {MOST_BYTES}")
+    return image
+
+
+def _strip_url(text: str) -> str:
+    """Take the head off a `data:image/png;base64,…` URL (RFC 2397)."""
+    if not text.startswith("data:"):
+        return text
+    head, comma, rest = text.partition(",")
+    if not comma or not head.lower().endswith(";base64"):
+        raise RefusedError("image is a data: URL without base64: it must begin like data:image/jpeg;base64,")
+    return rest
+
+
+def _decode_base64(text: str) -> bytes:
+    # Python's lenient decoder drops what is not base64 in silence: a file name would become noise.
+    # Line breaks alone are legitimate (RFC 2045; the `base64` command wraps at 76 characters).
+    try:
+        if "\n" in text or "\r" in text:
+            text = "".join(text.split())
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError as error:
+        detail = str(error).rstrip(".")
+        raise RefusedError(f"image is not base64: {detail[:1].lower()}{detail[1:]}") from None
+
+
+def _kind(value: object) -> str:
+    return _KINDS.get(type(value), type(value).__name__)
+
+
+def _shown(value: object) -> str:
+    text = repr(value) if isinstance(value, (bool, int, float, str)) else _kind(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+_KNOWN = ("image", "top", "minProbability")
+_KINDS: dict[type, str] = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+}

@@ -1,0 +1,218 @@
+"""Where the dynamic loader of a tree looks for a library: the search rules of ld.so(8) as values."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+from enum import Enum
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, NamedTuple
+
+from audit.errors import UnreadableEntryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from audit.elf import Abi, Elf
+    from audit.tree import Tree
+
+MAX_CONF_BYTES = 1 << 20
+MAX_CONF_FILES = 1000
+CACHE = "/etc/ld.so.cache"
+
+
+class How(Enum):
+    """By which rule of ld.so(8) a library was found; the value is the word for reports."""
+
+    PATH = "path"
+    RPATH = "RPATH"
+    LIBRARY_PATH = "LD_LIBRARY_PATH"
+    RUNPATH = "RUNPATH"
+    CONF = "ld.so.conf"
+    DEFAULT = "default path"
+    INTERP = "interpreter"
+    NOT_FOUND = "not found"
+
+
+class Platform(NamedTuple):
+    """A machine in the words of Debian (triplet), the kernel (AT_PLATFORM), OCI; `$LIB` elsewhere."""
+
+    triplet: str
+    platform: str
+    oci: str
+    lib: str
+
+
+PLATFORMS = {
+    ("x86-64", 64): Platform("x86_64-linux-gnu", "x86_64", "amd64", "lib64"),
+    ("aarch64", 64): Platform("aarch64-linux-gnu", "aarch64", "arm64", "lib64"),
+    ("i386", 32): Platform("i386-linux-gnu", "i686", "386", "lib"),
+    ("arm", 32): Platform("arm-linux-gnueabihf", "v7l", "arm", "lib"),
+    ("ppc64", 64): Platform("powerpc64le-linux-gnu", "power8", "ppc64le", "lib64"),
+    ("s390x", 64): Platform("s390x-linux-gnu", "z900", "s390x", "lib64"),
+    ("riscv", 64): Platform("riscv64-linux-gnu", "", "riscv64", "lib64"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loader:
+    """What the loader of one tree for one ABI has been told: folders to search, and values for its tokens."""
+
+    library_path: str
+    conf: tuple[str, ...]
+    default: tuple[str, ...]
+    lib: str
+    platform: str
+    working_dir: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """One object in a process: its path without symlinks, the name it was opened by, and who made it load."""
+
+    path: str
+    opened: str
+    elf: Elf
+    how: How
+    by: Loaded | None = None
+
+    @property
+    def origin(self) -> str:
+        """Give what `$ORIGIN` means in it: the folder of the opened name, whose symlinks are not resolved."""
+        return posixpath.dirname(self.opened)
+
+
+def loader_of(tree: Tree, abi: Abi) -> Loader:
+    """Read what the tree says about how its loader searches for objects of this ABI."""
+    row = PLATFORMS.get((abi.machine, abi.bits), Platform("", "", "", "lib64" if abi.bits == 64 else "lib"))
+    multiarch = f"lib/{row.triplet}"
+    if row.triplet and (tree.is_dir(f"/{multiarch}") or tree.is_dir(f"/usr/{multiarch}")):
+        lib = multiarch
+    else:
+        lib = row.lib
+    folders = dict.fromkeys((lib, "lib"))
+    default = tuple(f"{top}/{folder}" for folder in folders for top in ("", "/usr"))
+    system = {tree.resolve(folder) for folder in default}
+    # What ldconfig(8) found in the default folders is not worth the name of the file that repeats them.
+    conf = tuple(folder for folder in read_conf(tree).folders if tree.resolve(folder) not in system)
+    return Loader(
+        library_path=tree.config.environment.get("LD_LIBRARY_PATH", ""),
+        conf=conf,
+        default=default,
+        lib=lib,
+        platform=row.platform,
+        working_dir=tree.config.working_dir or "/",
+    )
+
+
+def searches(loader: Loader, requester: Loaded, program: Loaded) -> Iterator[tuple[How, tuple[str, ...]]]:
+    """List the folders in which a name without slash is looked for, rule by rule.
+
+    The order is that of ld.so(8) and of `_dl_map_object` in glibc's elf/dl-load.c: DT_RPATH of the requester,
+    of what loaded it and so on, and of the program, all only if the requester has no DT_RUNPATH;
+    LD_LIBRARY_PATH; DT_RUNPATH of the requester alone; the cache; the default folders. `-z nodefaultlib` ends
+    it before the default.
+    """
+    if requester.elf.runpath is None:
+        for holder in _rpath_holders(requester, program):
+            yield How.RPATH, expand_path(loader, holder.elf.rpath or "", holder.origin)
+    if loader.library_path:
+        yield How.LIBRARY_PATH, expand_path(loader, loader.library_path, program.origin, separators=":;")
+    if requester.elf.runpath is not None:
+        yield How.RUNPATH, expand_path(loader, requester.elf.runpath, requester.origin)
+    yield How.CONF, loader.conf
+    if not requester.elf.nodeflib:
+        yield How.DEFAULT, loader.default
+
+
+def _rpath_holders(requester: Loaded, program: Loaded) -> Iterator[Loaded]:
+    holder: Loaded | None = requester
+    seen_program = False
+    while holder is not None:
+        # If an object has both, its RPATH is ignored (elf_get_dynamic_info in glibc's
+        # elf/get-dynamic-info.h).
+        if holder.elf.rpath and holder.elf.runpath is None:
+            yield holder
+        seen_program |= holder is program
+        holder = holder.by
+    if not seen_program and program.elf.rpath and program.elf.runpath is None:
+        yield program
+
+
+def expand_path(loader: Loader, text: str, origin: str, separators: str = ":") -> tuple[str, ...]:
+    """Give the folders in a path list; an empty or relative one is taken from the working directory."""
+    if not text:
+        return ()
+    found = []
+    for part in re.split(f"[{separators}]", text):
+        folder = expand(loader, part, origin)
+        if folder is not None:
+            found.append(posixpath.join(loader.working_dir, folder).rstrip("/") or "/")
+    return tuple(dict.fromkeys(found))
+
+
+# "Dynamic string tokens" in ld.so(8); a token ends where an identifier would (is_dst in glibc's
+# elf/dl-load.c).
+_TOKEN = re.compile(r"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-Za-z0-9_]))")
+
+
+def expand(loader: Loader, text: str, origin: str) -> str | None:
+    """Replace `$ORIGIN`, `$LIB`, `$PLATFORM`; None when one has no value: the loader drops the name."""
+    values = {"ORIGIN": origin, "LIB": loader.lib, "PLATFORM": loader.platform}
+    names = [curly or plain for curly, plain in _TOKEN.findall(text)]
+    if not all(values[name] for name in names):
+        return None
+    return _TOKEN.sub(lambda match: values[match[1] or match[2]], text)
+
+
+def in_cache(name: str) -> bool:
+    """Tell whether ldconfig(8) lists a file of this name: it takes `lib*.so*` and `ld-*.so*` only."""
+    return name.startswith(("lib", "ld-")) and ".so" in name
+
+
+class Conf(NamedTuple):
+    """What /etc/ld.so.conf comes to: the files it is made of, and the folders they name."""
+
+    files: tuple[str, ...]
+    folders: tuple[str, ...]
+
+
+def read_conf(tree: Tree) -> Conf:
+    """Read /etc/ld.so.conf and what it includes as ldconfig(8) does.
+
+    It stands for /etc/ld.so.cache, and counts only where there is one: the loader never reads ld.so.conf.
+    """
+    if tree.resolve(CACHE) is None:
+        return Conf((), ())
+    folders: list[str] = []
+    todo, seen = ["/etc/ld.so.conf"], dict[str, None]()
+    while todo and len(seen) < MAX_CONF_FILES:
+        path = todo.pop(0)
+        if path in seen or tree.resolve(path) is None:
+            continue
+        seen[path] = None
+        for line in _conf_lines(tree, path):
+            word, _, rest = line.partition(" ")
+            if word == "include":
+                todo[:0] = _included(tree, posixpath.join(posixpath.dirname(path), rest.strip()))
+            elif word != "hwcap":
+                folders.append(line.split("=")[0].rstrip("/") or "/")
+    named = dict.fromkeys(folder for folder in folders if folder.startswith("/"))
+    return Conf((CACHE, *seen), tuple(named))
+
+
+def _conf_lines(tree: Tree, path: str) -> list[str]:
+    try:
+        content = tree.read(path, MAX_CONF_BYTES) or b""
+    except UnreadableEntryError:
+        content = b""
+    lines = content.decode("utf-8", "surrogateescape").splitlines()
+    return [line for line in (line.partition("#")[0].replace("\t", " ").strip() for line in lines) if line]
+
+
+def _included(tree: Tree, pattern: str) -> list[str]:
+    folder, wild = posixpath.split(pattern)
+    real = tree.resolve(folder)
+    names = tree.names.get(real, ()) if real else ()
+    return [posixpath.join(folder, name) for name in names if fnmatchcase(name, wild)]

@@ -1,0 +1,140 @@
+"""Gathers entries into a Tree: parents implied, names made safe, image layers laid over each other."""
+
+from __future__ import annotations
+
+import posixpath
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from audit.errors import TooLargeError
+from audit.tree import DIRECTORY, Anomaly, Entry, ImageConfig, Tree, normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# A full desktop installation has about 400,000 files; more than this is a bomb or a mistake.
+MAX_ENTRIES = 2_000_000
+# Each strange name is worth a finding, but not each of a million.
+MAX_ANOMALIES = 1000
+
+# deflate cannot do better than 1032:1; real packages and layers stay below 20:1.
+MAX_RATIO = 200
+# Below this, even a bomb is harmless to look at.
+HARMLESS_BYTES = 256 << 20
+
+WHITEOUT = ".wh."  # OCI image-spec, layer.md: "Whiteouts"
+OPAQUE = ".wh..wh..opq"
+
+
+def most_from(packed: int) -> int:
+    """Give how many bytes an archive of `packed` bytes may unpack to without being taken for a bomb."""
+    return max(HARMLESS_BYTES, MAX_RATIO * packed)
+
+
+class TreeBuilder:
+    """The entries so far, and the names in each folder, so that removing one costs what it holds."""
+
+    def __init__(self, name: str) -> None:
+        """Start with an empty `/`; `name` is what error texts call the target."""
+        self.name = name
+        self.entries: dict[str, Entry] = {"/": DIRECTORY}
+        self.anomalies: list[Anomaly] = []
+        self._names: dict[str, set[str]] = {"/": set()}
+
+    def add(self, name: str, entry: Entry) -> str | None:
+        """Add an entry under its name in the archive; give its path, or None when the name is not safe."""
+        path = normalise(name)
+        if path is None:
+            self.note(Anomaly(kind="unsafe-name", name=name))
+            return None
+        self.put(path, entry)
+        return path
+
+    def note(self, anomaly: Anomaly) -> None:
+        """Remember something strange, up to a thousand times."""
+        if len(self.anomalies) < MAX_ANOMALIES:
+            self.anomalies.append(anomaly)
+
+    def put(self, path: str, entry: Entry) -> None:
+        """Set the entry at a normalised path; what was there goes, unless both are folders."""
+        old = self.entries.get(path)
+        if old is None:
+            self._imply_parent(path)
+        elif old.kind == "dir" and entry.kind != "dir":
+            self.remove(path)
+            self._imply_parent(path)
+        self.entries[path] = entry
+        if entry.kind == "dir":
+            self._names.setdefault(path, set())
+        if len(self.entries) > MAX_ENTRIES:
+            raise TooLargeError(f"{self.name} has more than {MAX_ENTRIES:,} files: it is not read further.")
+
+    def remove(self, path: str) -> None:
+        """Remove a path and everything beneath it."""
+        if path not in self.entries or path == "/":
+            return
+        parent, name = posixpath.split(path)
+        self._names[parent].discard(name)
+        todo = [path]
+        while todo:
+            gone = todo.pop()
+            del self.entries[gone]
+            todo.extend(posixpath.join(gone, name) for name in self._names.pop(gone, ()))
+
+    def lay_over(self, layer: Iterable[tuple[str, Entry]]) -> None:
+        """Apply one image layer: its whiteouts hide what lower layers hold, then its entries are added.
+
+        Source: OCI image-spec, layer.md, "Applying Changesets". Whiteouts never hide entries of their own
+        layer.
+        """
+        added: list[tuple[str, Entry]] = []
+        for name, entry in layer:
+            folder, base = posixpath.split(name.rstrip("/"))
+            if not base.startswith(WHITEOUT):
+                added.append((name, entry))
+                continue
+            parent = normalise(folder)
+            if parent is None:
+                self.note(Anomaly(kind="unsafe-name", name=name))
+            elif base == OPAQUE:
+                for hidden in list(self._names.get(parent, ())):
+                    self.remove(posixpath.join(parent, hidden))
+            else:
+                self.remove(posixpath.join(parent, base.removeprefix(WHITEOUT)))
+        self.add_all(added)
+
+    def add_all(self, entries: Iterable[tuple[str, Entry]]) -> None:
+        """Add the entries of one archive; of two with one name the later counts, as every unpacker has it."""
+        seen: set[str] = set()
+        for name, entry in entries:
+            path = self.add(name, entry)
+            if path is None:
+                continue
+            if path in seen and entry.kind != "dir":
+                self.note(Anomaly(kind="duplicate-name", name=name))
+            seen.add(path)
+
+    def build(
+        self,
+        form: Literal["image", "tar", "zip", "folder"],
+        *,
+        archive_size: int | None = None,
+        config: ImageConfig | None = None,
+    ) -> Tree:
+        """Give the finished tree."""
+        return Tree(
+            name=self.name,
+            form=form,
+            entries=MappingProxyType(self.entries),
+            config=config or ImageConfig(),
+            archive_size=archive_size,
+            anomalies=tuple(self.anomalies),
+        )
+
+    def _imply_parent(self, path: str) -> None:
+        parent, name = posixpath.split(path)
+        if path == "/":
+            return
+        if parent not in self.entries or self.entries[parent].kind != "dir":
+            self.put(parent, DIRECTORY)
+        self._names[parent].add(name)

@@ -1,0 +1,129 @@
+"""Reads a saved image (`docker save`, or an OCI layout in a tar) as a Tree: layer over layer."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from typing import IO, TYPE_CHECKING, Any
+
+from audit.errors import UnreadableTargetError
+from audit.readers.builder import TreeBuilder
+from audit.readers.tars import inflated, tar_entries, tar_members, window
+from audit.tree import MAX_SYMLINKS, ImageConfig, Tree
+
+if TYPE_CHECKING:
+    import tarfile
+
+MAX_JSON_BYTES = 16 << 20
+MAX_LAYERS = 1000  # the overlay driver of the engine takes 125
+MAX_INDEXES = 4
+
+
+def read_image(file: IO[bytes], name: str) -> Tree:
+    """Read a saved image from a seekable binary file object, which stays in use as long as the tree.
+
+    Layouts: docker-archive (`manifest.json`, with `layer.tar` folders or `blobs/sha256`) and OCI image layout
+    (`index.json`). When it holds several images, the first is read. Sources: moby image/tarexport; OCI
+    image-spec, image-layout.md, layer.md and config.md.
+
+    Raises:
+        UnreadableTargetError: it is no saved image, or a part of it is missing or damaged.
+        TooLargeError: it has too many entries, or inflates to too much.
+    """
+    saved = _Saved(file, name)
+    config, layers = saved.docker_archive() if "manifest.json" in saved.members else saved.oci_layout()
+    if len(layers) > MAX_LAYERS:
+        raise saved.broken(f"it claims {len(layers)} layers")
+    builder = TreeBuilder(name)
+    for layer in layers:
+        builder.lay_over(tar_entries(inflated(saved.open(layer), f"layer {layer} of {name}"), name))
+    return builder.build("image", config=_config(config))
+
+
+class _Saved:
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self.file = file
+        self.name = name
+        self.members: dict[str, tarfile.TarInfo] = {
+            posixpath.normpath(member.name): member for member in tar_members(file, name)
+        }
+
+    def broken(self, what: str) -> UnreadableTargetError:
+        return UnreadableTargetError(f"{self.name} is no image that can be read: {what}. Save it again.")
+
+    def docker_archive(self) -> tuple[dict[str, Any], list[str]]:
+        manifests = self.json("manifest.json", list)
+        first = manifests[0] if manifests and isinstance(manifests[0], dict) else {}
+        config, layers = first.get("Config"), first.get("Layers") or []
+        if not isinstance(config, str) or not _are_names(layers):
+            raise self.broken("manifest.json names no configuration or no layers")
+        return self.json(config, dict), layers
+
+    def oci_layout(self) -> tuple[dict[str, Any], list[str]]:
+        if "index.json" not in self.members:
+            raise self.broken("it holds neither manifest.json nor index.json")
+        document = self.json("index.json", dict)
+        for _ in range(MAX_INDEXES):  # an index may lead to an index, one more for each platform
+            if "layers" in document:
+                break
+            listed = [item for item in document.get("manifests") or [] if isinstance(item, dict)]
+            images = [item for item in listed if (item.get("platform") or {}).get("os") != "unknown"]
+            if not images:
+                raise self.broken("its index lists no image")
+            document = self.json(self.blob(images[0]), dict)
+        layers = document.get("layers")
+        if not isinstance(layers, list):
+            raise self.broken("its manifest lists no layers")
+        return self.json(self.blob(document.get("config")), dict), [self.blob(layer) for layer in layers]
+
+    def blob(self, descriptor: object) -> str:
+        digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
+        if not isinstance(digest, str):
+            raise self.broken("a descriptor has no digest")
+        return "blobs/" + digest.replace(":", "/", 1)
+
+    def open(self, path: str) -> IO[bytes]:
+        member = self.members.get(posixpath.normpath(path))
+        # Old engines store a layer that several images share once, and lead to it by symlinks.
+        for _ in range(MAX_SYMLINKS):
+            if member is None or not (member.issym() or member.islnk()):
+                break
+            folder = posixpath.dirname(member.name) if member.issym() else ""
+            member = self.members.get(posixpath.normpath(posixpath.join(folder, member.linkname)))
+        if member is None or not member.isreg():
+            raise self.broken(f"{path} is missing")
+        return window(self.file, member.offset_data, member.size)
+
+    def json(self, path: str, kind: type) -> Any:
+        content = self.open(path).read(MAX_JSON_BYTES)
+        try:
+            document = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise self.broken(f"{path} is no JSON: {error}") from error
+        if not isinstance(document, kind):
+            raise self.broken(f"{path} holds no {kind.__name__}")
+        return document
+
+
+def _are_names(names: object) -> bool:
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
+
+
+def _config(document: dict[str, Any]) -> ImageConfig:
+    inner = document.get("config")
+    inner = inner if isinstance(inner, dict) else {}
+    environment = [item for item in _names(inner.get("Env")) if "=" in item]
+    labels = inner.get("Labels")
+    return ImageConfig(
+        environment={name: value for name, _, value in (item.partition("=") for item in environment)},
+        entrypoint=_names(inner.get("Entrypoint")),
+        command=_names(inner.get("Cmd")),
+        user=str(inner.get("User") or ""),
+        working_dir=posixpath.join("/", str(inner.get("WorkingDir") or "/")),
+        architecture=str(document.get("architecture") or ""),
+        labels={str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) else {},
+    )
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, list) else ()

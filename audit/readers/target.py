@@ -1,0 +1,46 @@
+"""Reads whatever a path leads to: a folder, a zip or wheel, a saved image, a tar of a root file system."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audit.errors import UnreadableTargetError
+from audit.readers.folder import read_folder
+from audit.readers.image import read_image
+from audit.readers.tars import inflated, read_tar, tar_members
+from audit.readers.zips import read_zip
+
+if TYPE_CHECKING:
+    from audit.tree import Tree
+
+
+def read(path: str | os.PathLike[str]) -> Tree:
+    """Read the target at `path`, told by its content, not its name. Its file stays open as long as the tree.
+
+    Raises:
+        UnreadableTargetError: there is nothing at `path`, or nothing that is known here.
+        TooLargeError: it is a zip bomb, or has more entries than are read.
+    """
+    place, name = Path(path), os.fspath(path)
+    if place.is_dir():
+        return read_folder(place)
+    try:
+        file = place.open("rb")
+    except OSError as error:
+        raise UnreadableTargetError(
+            f"cannot read {name}: {error.strerror}. Name an image, zip, wheel, tar or folder."
+        ) from error
+    head = file.read(tarfile.BLOCKSIZE)
+    # A tar may end with a zip, so its magic counts before what zipfile finds near the end (a self-extracting
+    # zip).
+    if head[:2] == b"\x1f\x8b" or head[257:262] == b"ustar":
+        tar = inflated(file, name)
+        top = {member.name.removeprefix("./") for member in tar_members(tar, name)}
+        return read_image(tar, name) if top & {"manifest.json", "index.json"} else read_tar(tar, name)
+    if head[:2] == b"PK" or zipfile.is_zipfile(file):
+        return read_zip(file, name)
+    raise UnreadableTargetError(f"{name} is no zip, tar or folder. Name an image, zip, wheel, tar or folder.")

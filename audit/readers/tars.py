@@ -1,0 +1,204 @@
+"""Reads a tar of a root file system as a Tree: contents stay in it, found again by their offset."""
+
+from __future__ import annotations
+
+import gzip
+import tarfile
+import tempfile
+import zlib
+from functools import partial
+from io import SEEK_CUR, SEEK_END, BufferedReader, RawIOBase
+from typing import IO, TYPE_CHECKING, cast
+
+from audit.errors import TooLargeError, UnreadableEntryError, UnreadableTargetError
+from audit.readers.builder import MAX_ENTRIES, TreeBuilder, most_from
+from audit.tree import Entry, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# A compressed layer becomes a temporary file, which stays in memory while it is small.
+MAX_IN_MEMORY = 64 << 20
+# A path is at most 4096 bytes; pax headers hold one, a link target and some numbers.
+MAX_TAR_HEADER = 1 << 20
+
+# What tarfile and gzip raise on what is damaged or makes no sense.
+DAMAGE = (
+    tarfile.TarError,
+    zlib.error,
+    EOFError,
+    ValueError,
+    OSError,
+    RuntimeError,
+    LookupError,
+    OverflowError,
+)
+
+
+class _CarefulTarInfo(tarfile.TarInfo):
+    """Tar headers from strangers: the standard reader, minus what lets a header loop or fill the memory."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.size < 0:
+            raise tarfile.HeaderError("a negative size")
+        if self.type in _EXTENDED and self.size > MAX_TAR_HEADER:
+            raise tarfile.HeaderError(f"an extended header of {self.size:,} bytes")
+        return super()._proc_member(tar)  # type: ignore[misc, no-any-return]
+
+
+_EXTENDED = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+
+
+def tar_members(file: IO[bytes], name: str) -> Iterator[tarfile.TarInfo]:
+    """List the headers of a tar, from a seekable binary file object.
+
+    Raises:
+        UnreadableTargetError: it is no tar, is cut short, or its headers make no sense.
+        TooLargeError: it has too many entries.
+    """
+    size = file.seek(0, SEEK_END)
+    file.seek(0)
+    try:
+        with tarfile.open(fileobj=file, mode="r:", tarinfo=_CarefulTarInfo) as archive:
+            for count, member in enumerate(archive):
+                if count >= MAX_ENTRIES:
+                    raise TooLargeError(
+                        f"{name} has more than {MAX_ENTRIES:,} entries: it is not read further."
+                    )
+                if not member.issparse() and member.isreg() and member.offset_data + member.size > size:
+                    raise tarfile.ReadError(f"{member.name!r} goes on after the end")
+                archive.members = []  # type: ignore[attr-defined] # else every header stays in memory
+                yield member
+            # The standard reader takes a damaged header for the end.
+            file.seek(archive.offset)
+            if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
+                raise tarfile.ReadError(f"no entry header at byte {archive.offset}")
+    except DAMAGE as error:
+        raise UnreadableTargetError(
+            f"cannot read {name} as a tar: {str(error) or type(error).__name__}. "
+            "It is damaged or cut short: save or fetch it again."
+        ) from error
+
+
+def tar_entries(file: IO[bytes], name: str) -> Iterator[tuple[str, Entry]]:
+    """Give the entries of a tar with their names, hard links with the content that they lead to."""
+    files: dict[str, Entry] = {}
+    for member in tar_members(file, name):
+        entry = _tar_entry(file, member, files)
+        if entry.kind == "file":
+            files[_plain(member.name)] = entry
+        yield member.name, entry
+
+
+def _tar_entry(file: IO[bytes], member: tarfile.TarInfo, files: dict[str, Entry]) -> Entry:
+    mode, uid, gid = member.mode & 0o7777, member.uid, member.gid
+    if member.isdir():
+        return Entry(kind="dir", mode=mode, uid=uid, gid=gid)
+    if member.issym():
+        return Entry(kind="symlink", mode=mode, uid=uid, gid=gid, target=member.linkname)
+    if member.isreg():
+        opener = (
+            partial(_open_sparse, file, member) if member.issparse() else partial(_open_part, file, member)
+        )
+        return Entry(kind="file", mode=mode, uid=uid, gid=gid, size=member.size, opener=opener)
+    if member.islnk() and (first := files.get(_plain(member.linkname))) is not None:
+        same = first.same_as or "/" + _plain(member.linkname)
+        return Entry(
+            kind="file", mode=mode, uid=uid, gid=gid, size=first.size, same_as=same, opener=first.opener
+        )
+    return Entry(kind="other", mode=mode, uid=uid, gid=gid)
+
+
+def _plain(name: str) -> str:
+    return "/".join(part for part in name.split("/") if part not in ("", "."))
+
+
+def _open_part(file: IO[bytes], member: tarfile.TarInfo) -> IO[bytes]:
+    return window(file, member.offset_data, member.size)
+
+
+def _open_sparse(file: IO[bytes], member: tarfile.TarInfo) -> IO[bytes]:
+    content = tarfile.open(fileobj=file, mode="r:").extractfile(member)  # noqa: SIM115 - closed with `file`
+    if content is None:
+        raise UnreadableEntryError("a sparse entry without content")
+    return content
+
+
+class _Window(RawIOBase):
+    """A part of a file as a file of its own; several may be open at once on one file object."""
+
+    def __init__(self, file: IO[bytes], start: int, size: int) -> None:
+        self.file, self.start, self.size, self.at = file, start, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self.at = max(0, offset + {0: 0, SEEK_CUR: self.at, SEEK_END: self.size}[whence])
+        return self.at
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        self.file.seek(self.start + self.at)
+        found = self.file.read(max(0, min(len(buffer), self.size - self.at)))
+        buffer[: len(found)] = found
+        self.at += len(found)
+        return len(found)
+
+
+def window(file: IO[bytes], start: int, size: int) -> IO[bytes]:
+    """Give `size` bytes of `file` from `start` as a seekable file object; windows do not pile up."""
+    raw = file.raw if isinstance(file, BufferedReader) else file
+    if isinstance(raw, _Window):
+        file, start, size = raw.file, raw.start + start, max(0, min(size, raw.size - start))
+    return cast("IO[bytes]", BufferedReader(cast("RawIOBase", _Window(file, start, size))))
+
+
+def inflated(file: IO[bytes], name: str) -> IO[bytes]:
+    """Give a tar as it is, or, when it is packed with gzip, as an anonymous temporary file.
+
+    Raises:
+        UnreadableTargetError: it is packed in a way that is not known here, or damaged.
+        TooLargeError: it inflates to more than a layer may.
+    """
+    file.seek(0)
+    magic = file.read(4)
+    file.seek(0)
+    if magic == b"\x28\xb5\x2f\xfd":
+        raise UnreadableTargetError(
+            f"{name} is packed with zstd, which is not read here: save the image with docker save instead."
+        )
+    if magic[:2] != b"\x1f\x8b":
+        return file
+    limit = most_from(file.seek(0, SEEK_END))
+    file.seek(0)
+    out = tempfile.SpooledTemporaryFile(max_size=MAX_IN_MEMORY)  # noqa: SIM115 - lives as long as the tree
+    try:
+        with gzip.GzipFile(fileobj=file) as packed:
+            while chunk := packed.read(1 << 20):
+                out.write(chunk)
+                if out.tell() > limit:
+                    raise TooLargeError(f"{name} inflates to more than {limit:,} bytes: a bomb is not read.")
+    except DAMAGE as error:
+        raise UnreadableTargetError(f"cannot inflate {name}: {error}. Save or fetch it again.") from error
+    return cast("IO[bytes]", out)
+
+
+def read_tar(file: IO[bytes], name: str) -> Tree:
+    """Read a tar of a root file system from a seekable binary file object, which stays in use.
+
+    Raises:
+        UnreadableTargetError: it is no tar, or damaged.
+        TooLargeError: it has too many entries, or inflates to too much.
+    """
+    builder = TreeBuilder(name)
+    builder.add_all(tar_entries(inflated(file, name), name))
+    return builder.build("tar")

@@ -1,0 +1,210 @@
+"""Prints an analysis and its findings as tables that fit 100 columns, the verdict last."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from tabulate import tabulate
+
+from audit.rules import Severity, exit_status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from audit.analysis import Analysis
+    from audit.graph import Edge
+    from audit.rules import Finding
+
+WIDTH = 100
+LARGEST = 10
+SHOWN_LIBRARIES = 25
+
+
+def as_tables(
+    analysis: Analysis, findings: Sequence[Finding], *, verbose: bool = False, largest: int = LARGEST
+) -> str:
+    """Give the report as text: summary, linkage, sizes, budget, findings, verdict.
+
+    Linkage shows each library with how it was found and how many need it; `verbose` shows every NEEDED of
+    every file. `largest` is the number of packages and of files listed.
+    """
+    sections = (
+        _summary(analysis),
+        _linkage(analysis) if verbose else _libraries(analysis),
+        _packages(analysis, largest),
+        _files(analysis, largest),
+        _budgets(analysis),
+        _findings(findings),
+        verdict(analysis, findings),
+    )
+    return "\n\n".join(section for section in sections if section)
+
+
+def verdict(analysis: Analysis, findings: Sequence[Finding]) -> str:
+    """Give the one line that says it all."""
+    counts = [
+        f"{count} {severity.name.lower()}{'s' if count != 1 else ''}"
+        for severity in sorted(Severity, reverse=True)
+        if (count := sum(finding.severity == severity for finding in findings))
+    ]
+    word = "NOT GOOD" if exit_status(findings) else "good"
+    size = analysis.target.archive_size
+    return (
+        f"Verdict: {word}. {shorten(analysis.target.name, 40)}: {len(analysis.elves)} native files, "
+        f"{f'{analysis.sizes.size:,} bytes unpacked' if size is None else f'{size:,} bytes of zip'}, "
+        f"{', '.join(counts) or 'no findings'}."
+    )
+
+
+def shorten(text: str, width: int) -> str:
+    """Shorten in the middle to `width` columns, and show control and undecodable characters as escapes.
+
+    Names come from archives of strangers: an escape sequence in one must not reach the terminal.
+    """
+    plain = "".join(
+        c
+        if c.isprintable()
+        else c.encode("utf-8", "surrogateescape").decode("latin-1").encode("unicode_escape").decode()
+        for c in text
+    )
+    if len(plain) <= width:
+        return plain
+    head = (width - 1) // 2
+    return f"{plain[:head]}…{plain[-(width - 1 - head) :]}"
+
+
+def _table(title: str, headers: Sequence[str], rows: Iterable[Sequence[object]], align: Sequence[str]) -> str:
+    listed = list(rows)
+    if not listed:
+        return ""
+    width = max(map(len, listed))
+    table = tabulate(
+        listed, headers[:width], tablefmt="simple", colalign=align[:width], disable_numparse=True
+    )
+    return f"{title}\n{table}"
+
+
+def _summary(analysis: Analysis) -> str:
+    target, sizes = analysis.target, analysis.sizes
+    rows = [
+        ("target", f"{target.form} {target.name}"),
+        ("runtime", f"{analysis.runtime.name}, unpacked at {analysis.at}" if analysis.runtime else ""),
+        ("architecture", str(analysis.expected or "")),
+        ("files", f"{len(sizes.files):,}, of them native: {len(analysis.elves):,}"),
+        (
+            "bytes",
+            f"{sizes.size:,}"
+            + (f", compressed {sizes.compressed:,}" if sizes.compressed is not None else ""),
+        ),
+        ("user", (target.config.user or "root") if target.form == "image" else ""),
+        ("LD_LIBRARY_PATH", analysis.tree.config.environment.get("LD_LIBRARY_PATH", "")),
+    ]
+    shown = [(key, shorten(value, 80)) for key, value in rows if value]
+    return tabulate(shown, tablefmt="plain", disable_numparse=True)
+
+
+def _libraries(analysis: Analysis) -> str:
+    users: defaultdict[str, set[str]] = defaultdict(set)
+    hows: defaultdict[str, set[str]] = defaultdict(set)
+    for user, edges in analysis.graph.edges.items():
+        for edge in edges:
+            if edge.path is not None:
+                users[edge.path].add(user)
+                hows[edge.path].add(edge.how.value)
+    libraries = sorted(users, key=lambda path: (-len(users[path]), path))
+    rows = [
+        (shorten(path, 58), f"{len(users[path]):,}", shorten(", ".join(sorted(hows[path])), 28))
+        for path in libraries[:SHOWN_LIBRARIES]
+    ]
+    title = _title("Libraries", rows, libraries, "most needed")
+    table = _table(title, ("library", "needed by", "found by"), rows, ("left", "right", "left"))
+    return "\n\n".join(part for part in (_unresolved(analysis), table) if part)
+
+
+def _unresolved(analysis: Analysis) -> str:
+    rows = [
+        (shorten(path, 44), shorten(edge.needed, 24), shorten(edge.problem or "not found", 26))
+        for path, edges in analysis.graph.edges.items()
+        for edge in edges
+        if edge.path is None
+    ]
+    return _table("Unresolved", ("file", "needs", "why"), rows, ("left",) * 3)
+
+
+def _linkage(analysis: Analysis) -> str:
+    def row(path: str, edge: Edge) -> tuple[str, str, str]:
+        found = edge.path or edge.problem or ""
+        return shorten(path, 34), shorten(f"{edge.needed}  {edge.how.value}", 30), shorten(found, 30)
+
+    pairs = [(path, edge) for path, edges in sorted(analysis.graph.edges.items()) for edge in edges]
+    pairs.sort(key=lambda pair: pair[1].path is not None)
+    return _table(
+        "Linkage", ("file", "needs, found by", "library"), (row(*pair) for pair in pairs), ("left",) * 3
+    )
+
+
+def _packages(analysis: Analysis, largest: int) -> str:
+    packages = analysis.sizes.packages
+    rows = [
+        (
+            shorten(f"{one.package.name} {one.package.version}".strip(), 44),
+            one.package.manager,
+            f"{one.files:,}",
+            *_bytes(one.size, one.compressed),
+        )
+        for one in packages[:largest]
+    ]
+    headers = ("package", "kind", "files", "bytes", "compressed")
+    return _table(
+        _title("Packages", rows, packages), headers, rows, ("left", "left", "right", "right", "right")
+    )
+
+
+def _files(analysis: Analysis, largest: int) -> str:
+    files = analysis.sizes.files
+    rows = [
+        (shorten(file.path, 48), shorten(file.package.name, 20), *_bytes(file.size, file.compressed))
+        for file in files[:largest]
+    ]
+    headers = ("file", "package", "bytes", "compressed")
+    return _table(_title("Files", rows, files), headers, rows, ("left", "left", "right", "right"))
+
+
+def _bytes(size: int, compressed: int | None) -> tuple[str, ...]:
+    """Give the cells for a size; outside a zip there is no second one."""
+    return (f"{size:,}",) if compressed is None else (f"{size:,}", f"{compressed:,}")
+
+
+def _title(what: str, shown: Sequence[object], known: Sequence[object], which: str = "largest") -> str:
+    return f"{what}, the {len(shown)} {which} of {len(known):,}" if len(shown) < len(known) else what
+
+
+def _budgets(analysis: Analysis) -> str:
+    rows = [
+        (
+            shorten(budget.label, 34),
+            f"{budget.used:,}",
+            f"{budget.limit:,}",
+            f"{budget.left:,}",
+            f"{budget.share:.1%}",
+            "yes" if budget.decides else "no",
+        )
+        for budget in analysis.budgets
+    ]
+    headers = ("budget, in bytes", "used", "limit", "left", "percent", "decides")
+    return _table("Budget", headers, rows, ("left", "right", "right", "right", "right", "left"))
+
+
+def _findings(findings: Sequence[Finding]) -> str:
+    def lines(finding: Finding) -> str:
+        head = f"{finding.severity.name.lower()}: {finding.rule}: {shorten(finding.subject, 60)}"
+        body = (shorten(finding.message, 400), f"To do: {finding.remedy}.")
+        wrapped = [
+            textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+            for text in body
+        ]
+        return "\n".join([head, *wrapped])
+
+    return "Findings\n" + "\n".join(lines(finding) for finding in findings) if findings else ""

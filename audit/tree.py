@@ -1,0 +1,262 @@
+"""The files of an image, archive or folder as one immutable value, with symlinks resolved inside it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from types import MappingProxyType
+from typing import IO, TYPE_CHECKING, Literal
+
+from audit.errors import UnreadableEntryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+Kind = Literal["file", "dir", "symlink", "other"]
+AnomalyKind = Literal["unsafe-name", "duplicate-name"]
+
+# path_resolution(7): the kernel gives up (ELOOP) after following 40 symlinks.
+MAX_SYMLINKS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One file, folder or symlink. `size` and `compressed` are bytes; `mode` holds the permission bits.
+
+    `same_as` is the path of an earlier hard link to the same content: its bytes are stored once. `other` is a
+    device, socket or pipe, whose content is never read.
+    """
+
+    kind: Kind
+    mode: int
+    size: int = 0
+    uid: int = 0
+    gid: int = 0
+    target: str = ""
+    compressed: int | None = None
+    same_as: str | None = None
+    opener: Callable[[], IO[bytes]] | None = field(default=None, compare=False, repr=False)
+
+    def open(self) -> IO[bytes]:
+        """Open the content of a file for reading: a seekable binary file object.
+
+        Raises:
+            UnreadableEntryError: there is no content, or it cannot be read.
+        """
+        if self.opener is None:
+            raise UnreadableEntryError(f"a {self.kind} has no content to read")
+        return self.opener()
+
+
+DIRECTORY = Entry(kind="dir", mode=0o755)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anomaly:
+    """An archive entry that is not in the tree as it stands in the archive, and why."""
+
+    kind: AnomalyKind
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageConfig:
+    """The part of an image's configuration that decides how its files are run (OCI image-spec, config.md)."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    user: str = ""
+    working_dir: str = "/"
+    architecture: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """Where a path leads (`real` is None: nowhere), and the symlinks met on the way, in order."""
+
+    real: str | None
+    links: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """Normalised absolute POSIX paths to entries; every parent folder is in it, and so is `/`.
+
+    `archive_size` is the number of bytes of the zip itself, None for what is no archive.
+    """
+
+    name: str
+    form: Literal["image", "tar", "zip", "folder"]
+    entries: Mapping[str, Entry]
+    config: ImageConfig = field(default_factory=ImageConfig)
+    archive_size: int | None = None
+    anomalies: tuple[Anomaly, ...] = ()
+
+    @cached_property
+    def names(self) -> Mapping[str, tuple[str, ...]]:
+        """Each folder's path to the sorted names in it."""
+        names: defaultdict[str, list[str]] = defaultdict(list)
+        for path in self.entries:
+            if path != "/":
+                parent, name = posixpath.split(path)
+                names[parent].append(name)
+        return {parent: tuple(sorted(found)) for parent, found in names.items()}
+
+    def walk(self, path: str) -> Walk:
+        """Follow an absolute path as path_resolution(7) says; `..` never leaves `/`."""
+        entries = self.entries
+        todo = path.split("/")[::-1]
+        links: list[str] = []
+        here = "/"
+        while todo:
+            name = todo.pop()
+            if name in ("", "."):
+                continue
+            if name == "..":
+                here = posixpath.dirname(here)
+                continue
+            there = f"/{name}" if here == "/" else f"{here}/{name}"
+            entry = entries.get(there)
+            if entry is None:
+                return Walk(real=None, links=tuple(links))
+            if entry.kind == "symlink":
+                links.append(there)
+                if len(links) > MAX_SYMLINKS:
+                    return Walk(real=None, links=tuple(links))
+                todo.extend(entry.target.split("/")[::-1])
+                here = "/" if entry.target.startswith("/") else here
+            elif todo and entry.kind != "dir" and any(todo):
+                return Walk(real=None, links=tuple(links))
+            else:
+                here = there
+        return Walk(real=here, links=tuple(links))
+
+    def resolve(self, path: str) -> str | None:
+        """Give the path without symlinks that `path` leads to, or None."""
+        return self.walk(path).real
+
+    def is_dir(self, path: str) -> bool:
+        """Tell whether `path` leads to a folder."""
+        real = self.resolve(path)
+        return real is not None and self.entries[real].kind == "dir"
+
+    def read(self, path: str, limit: int) -> bytes | None:
+        """Read at most `limit` bytes of the file that `path` leads to; None when it leads to no file.
+
+        Raises:
+            UnreadableEntryError: the file is there and cannot be read.
+        """
+        real = self.resolve(path)
+        if real is None or self.entries[real].kind != "file":
+            return None
+        with self.entries[real].open() as content:
+            return content.read(limit)
+
+    def glob(self, pattern: str) -> tuple[str, ...]:
+        """List the paths that match: `*`, `?` and `[…]` stay within a name, `**` crosses folders.
+
+        Folders before the first wildcard may be symlinks, as in `/lib/*.so` where `/lib` leads to `usr/lib`.
+        """
+        fixed, wild = _split_at_wildcard(pattern)
+        if not wild:
+            return (fixed,) if self._has(fixed) else ()
+        base = self.resolve(fixed)
+        if base is None:
+            return ()
+        matches = _glob_expression(wild).fullmatch
+        start = 1 if base == "/" else len(base) + 1
+        return tuple(
+            posixpath.join(fixed, path[start:])
+            for path in self.beneath(base)
+            if path != base and matches(path[start:])
+        )
+
+    def beneath(self, folder: str) -> Iterator[str]:
+        """List `folder` (without symlinks in its path) and everything in it, parents first."""
+        todo = [folder]
+        while todo:
+            path = todo.pop()
+            yield path
+            prefix = "/" if path == "/" else f"{path}/"
+            todo.extend(prefix + name for name in reversed(self.names.get(path, ())))
+
+    def place(self, path: str) -> str:
+        """Give the path without symlinks at which `path` would be made: what exists of it is followed."""
+        parts: list[str] = []
+        path = posixpath.normpath("/" + path.lstrip("/"))
+        while (real := self.resolve(path)) is None:
+            path, name = posixpath.split(path)
+            parts.append(name)
+        return posixpath.join(real, *reversed(parts))
+
+    def with_mounted(self, tree: Tree, at: str) -> Tree:
+        """Give this tree with `tree` laid over the folder `at`, as after unpacking it there."""
+        at = self.place(at)
+        entries = dict(self.entries)
+        for parent in parents(at):
+            entries.setdefault(parent, DIRECTORY)
+        for path, entry in tree.entries.items():
+            place = at if path == "/" else posixpath.join(at, path[1:])
+            if path == "/" and place in entries:
+                continue
+            entries[place] = (
+                entry
+                if entry.same_as is None
+                else replace(entry, same_as=posixpath.join(at, entry.same_as[1:]))
+            )
+        name = f"{tree.name} at {at} of {self.name}"
+        return replace(self, name=name, entries=MappingProxyType(entries), archive_size=tree.archive_size)
+
+    def _has(self, path: str) -> bool:
+        folder, name = posixpath.split(path)
+        real = self.resolve(folder)
+        return real is not None and posixpath.join(real, name) in self.entries
+
+
+def normalise(name: str) -> str | None:
+    """Give the absolute path that an archive entry's name stands for, or None when no safe unpacker takes it.
+
+    Unsafe are absolute names, `..`, NUL, and paths longer than PATH_MAX (4096 bytes).
+    """
+    if name.startswith("/") or "\0" in name or len(name) >= 4096:
+        return None
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    return None if ".." in parts else "/" + "/".join(parts)
+
+
+def parents(path: str) -> Iterator[str]:
+    """List the folders above `path`, nearest first, `/` last."""
+    while path != "/":
+        path = posixpath.dirname(path)
+        yield path
+
+
+def _split_at_wildcard(pattern: str) -> tuple[str, str]:
+    parts = pattern.split("/")
+    first = next((i for i, part in enumerate(parts) if re.search(r"[*?[]", part)), len(parts))
+    return "/".join(parts[:first]) or "/", "/".join(parts[first:])
+
+
+@lru_cache(maxsize=256)
+def _glob_expression(pattern: str) -> re.Pattern[str]:
+    out = []
+    for token in re.findall(r"\*\*/|\*\*|\*|\?|\[[^]/]+\]|.", pattern, re.DOTALL):
+        match token:
+            case "**/":
+                out.append("(?:.*/)?")
+            case "**":
+                out.append(".*")
+            case "*":
+                out.append("[^/]*")
+            case "?":
+                out.append("[^/]")
+            case _ if len(token) > 1:
+                out.append("[" + token[1:-1].replace("\\", r"\\").replace("!", "^", token[1] == "!") + "]")
+            case _:
+                out.append(re.escape(token))
+    return re.compile("".join(out), re.DOTALL)

@@ -1,0 +1,1 @@
+"""What goes into images, one folder each, and the Python that builds and runs them."""

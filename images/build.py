@@ -1,0 +1,221 @@
+"""Builds the image of one model for one architecture: its context, its builds, its labels."""
+
+import hashlib
+import importlib.metadata
+import json
+import subprocess
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+import elftools
+from docker.errors import ImageNotFound
+
+from images.architecture import Architecture, host
+from images.base import Base
+from images.docker_build import Report, build_stage
+from images.extract import read_folder
+from images.operators import Operator, read_operators
+from images.wheels import fetch_wheels
+from model_fetch import Model
+
+ROOT = Path(__file__).parent.parent
+RECIPE = ROOT / "images/native"
+ACTION_FOLDER = "/under48/action"
+EPOCH = 1700000000  # SOURCE_DATE_EPOCH: every file in the image has this time, so that equal builds are equal
+INPUTS_LABEL = "org.under48.inputs"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """What an image is built for and from."""
+
+    model: Model
+    model_file: Path
+    labels_file: Path
+    architecture: Architecture
+    base: Base
+
+    @property
+    def tag(self) -> str:
+        """The image's name in the engine."""
+        return f"under48/classify:{self.model.name}-{self.architecture.name}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Image:
+    """An image that is in the engine; `size` in bytes, unpacked."""
+
+    id: str
+    tag: str
+    size: int
+    labels: Mapping[str, str]
+    fresh: bool  # built just now, not found
+
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """The operators of TensorFlow Lite that were compiled in."""
+        return tuple(self.labels.get("org.under48.operators", "").split())
+
+
+def build_image(
+    engine: docker.DockerClient,
+    variant: Variant,
+    *,
+    cache: Path,
+    mirrors: Sequence[Path] = (),
+    report: Report = lambda _step: None,
+) -> Image:
+    """The image of `variant`: the one that is there when nothing it is made from has changed, else a new one.
+
+    `cache` keeps the wheels; `mirrors` are folders that may hold sources under pool/main/….
+
+    Raises:
+        BadModel: the model file is damaged.
+        BuildFailed: a step failed, or TensorFlow Lite does not know one of the model's operators.
+    """
+    operators = read_operators(variant.model_file.read_bytes())
+    wheels = fetch_wheels(RECIPE / "requirements.lock", variant.architecture, cache)
+    context = _context(variant, operators, wheels)
+    arguments = _arguments(variant)
+    inputs = _digest(context, arguments)
+    if found := _find(engine, variant.tag, inputs):
+        return found
+    context |= _mirrored_sources(mirrors, variant.architecture)
+
+    def build(target: str, network: str, labels: Mapping[str, str], tag: str | None = None) -> str:
+        return build_stage(
+            engine,
+            context,
+            dockerfile="recipe/Dockerfile",
+            target=target,
+            tag=tag,
+            network=network,
+            buildargs=arguments,
+            labels=labels,
+            report=report,
+        )
+
+    build("sources", "host", {})  # apt needs the host's way out: its proxy or mirror may be on loopback
+    compiled = build("compile", "none", {})
+    facts = read_folder(engine, compiled, "/out")
+    build("image", "none", _labels(variant, facts, inputs), variant.tag)
+    found = _find(engine, variant.tag, inputs)
+    assert found is not None, "the engine lost the image it just built"  # noqa: S101
+    return Image(id=found.id, tag=found.tag, size=found.size, labels=found.labels, fresh=True)
+
+
+def _context(
+    variant: Variant, operators: Sequence[Operator], wheels: Sequence[Path]
+) -> dict[str, bytes | Path]:
+    wanted = [{"builtin": o.builtin, "version": o.version, "custom": o.custom} for o in operators]
+    return {
+        "recipe": RECIPE,
+        "operators/operators.json": json.dumps(wanted).encode(),
+        "model/model.tflite": variant.model_file,
+        "model/labels.txt": variant.labels_file,
+        "model/model.json": _model_json(variant.model),
+        "action": ROOT / "action",
+        "runtime": ROOT / "images/runtime",
+        "auditor/audit": ROOT / "audit",
+        "auditor/errors.py": ROOT / "errors.py",
+        "auditor/elftools": Path(elftools.__file__).parent,
+        "mirror/README": b"sources that a mirror had when this was built\n",
+    } | {f"wheels/{wheel.name}": wheel for wheel in wheels}
+
+
+def _model_json(model: Model) -> bytes:
+    description = {
+        "name": model.name,
+        "crop": model.crop,
+        "input_range": list(model.input_range),
+        "output": model.output,
+        "label_offset": model.labels_offset,
+    }
+    return json.dumps(description, indent=1).encode() + b"\n"
+
+
+def _arguments(variant: Variant) -> dict[str, str]:
+    target = variant.architecture
+    return {
+        "BASE": variant.base.image_id,
+        "ARCH": target.debian,
+        "TRIPLET": target.triplet,
+        "PROCESSOR": target.cmake_processor,
+        "COMPILER": "gcc" if target == host() else f"g++-{target.triplet.replace('_', '-')}",
+        "SOURCE_DATE_EPOCH": str(EPOCH),
+    }
+
+
+def _digest(context: Mapping[str, bytes | Path], arguments: Mapping[str, str]) -> str:
+    """One SHA-256 over everything that an image is made from."""
+    total = hashlib.sha256(json.dumps(arguments, sort_keys=True).encode())
+    for name, source in sorted(context.items()):
+        if isinstance(source, bytes):
+            _add(total, name, source)
+        elif source.is_file():
+            _add(total, name, source.read_bytes())
+        else:
+            for path in sorted(source.rglob("*")):
+                if path.is_file() and "__pycache__" not in path.parts:
+                    _add(total, f"{name}/{path.relative_to(source).as_posix()}", path.read_bytes())
+    return total.hexdigest()
+
+
+def _add(total: "hashlib._Hash", name: str, content: bytes) -> None:
+    total.update(f"{name}\0{len(content)}\0".encode())
+    total.update(content)
+
+
+def _mirrored_sources(mirrors: Sequence[Path], architecture: Architecture) -> dict[str, Path]:
+    rows = tomllib.loads((RECIPE / "sources.toml").read_text())["source"]
+    pools = [f"pool/main/{row['pool']}" for row in rows if row.get("arch", architecture.debian) == architecture.debian]
+    found = {f"mirror/{pool}": mirror / pool for mirror in reversed(mirrors) for pool in pools}
+    return {name: file for name, file in found.items() if file.is_file()}
+
+
+def _labels(variant: Variant, facts: Mapping[str, bytes], inputs: str) -> dict[str, str]:
+    """OCI annotations (image-spec, annotations.md) and our own."""
+    model, base = variant.model, variant.base
+    return {
+        "org.opencontainers.image.title": f"under48 classify {model.name}",
+        "org.opencontainers.image.description": "An image classifier as an Apache OpenWhisk action",
+        "org.opencontainers.image.licenses": "Apache-2.0",
+        "org.opencontainers.image.version": tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"],
+        "org.opencontainers.image.revision": _revision(),
+        "org.opencontainers.image.base.name": base.reference,
+        "org.opencontainers.image.base.digest": base.digest,
+        "org.under48.model": model.name,
+        "org.under48.model.sha256": hashlib.sha256(variant.model_file.read_bytes()).hexdigest(),
+        "org.under48.operators": facts["operators.txt"].decode().replace("\n", " ").strip(),
+        "org.under48.architecture": variant.architecture.name,
+        "org.under48.versions": facts["versions.txt"].decode(),
+        "org.under48.pyelftools": importlib.metadata.version("pyelftools"),
+        INPUTS_LABEL: inputs,
+    }
+
+
+def _revision() -> str:
+    """The commit that is checked out, "-dirty" when files differ from it; "unknown" outside of a checkout."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def _find(engine: docker.DockerClient, tag: str, inputs: str) -> Image | None:
+    try:
+        found = engine.images.get(tag)
+    except ImageNotFound:
+        return None
+    if found.labels.get(INPUTS_LABEL) != inputs:
+        return None
+    return Image(id=found.id, tag=tag, size=found.attrs["Size"], labels=found.labels, fresh=False)

@@ -1,0 +1,175 @@
+"""Starts a container with the flags that the platform starts it with, and removes it whatever happens."""
+
+import ipaddress
+import os
+import signal
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import docker
+from docker.errors import APIError, ImageNotFound, NotFound
+from docker.models.containers import Container
+from docker.types import LogConfig, Ulimit
+
+from images.errors import ContainerFailed
+from images.protocol import Address
+
+PORT = 8080
+LABEL = "org.under48.invoker"  # on every container started here; its value is the pid of the command
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What the platform allows an action; the defaults are its own."""
+
+    memory_mib: int = 256
+    timeout_ms: int = 60_000  # for /init and for each /run
+    open_files: int = 1024
+    processes: int = 1024
+    invoker_memory_mib: int = 1024  # of which the action's memory gives its share of the processor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Started:
+    """A running container, and where its server is to be called."""
+
+    container: Container
+    address: Address
+    published: bool  # the address is a port published on loopback, not the container's own
+    start_ms: float  # what `docker run -d` took
+
+
+@contextmanager
+def started(
+    engine: docker.DockerClient,
+    image: str,
+    *,
+    limits: Limits,
+    hardened: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Started]:
+    """Start `image` (`DockerContainer.scala` has the flags); remove the container at the end.
+
+    `hardened` goes beyond the platform: a read-only root file system, no capabilities, no new privileges.
+    Ctrl-C and SIGTERM remove the container too.
+
+    Raises:
+        ContainerFailed: there is no such image, or it does not start.
+    """
+    name = f"wsk-under48-{uuid.uuid4().hex[:12]}"
+    published = not _bridge_is_here(engine)
+    flags = options(limits, hardened=hardened, published=published, environment=environment or {})
+    with _ended_by_sigterm(), _removed(engine, name):
+        began = time.perf_counter()
+        try:
+            container = engine.containers.create(image, name=name, **flags)
+            container.start()
+        except ImageNotFound as error:
+            raise ContainerFailed(f"there is no image {image} here; build it first") from error
+        except APIError as error:
+            raise ContainerFailed(f"{image} does not start: {error.explanation or error}") from error
+        start_ms = (time.perf_counter() - began) * 1000
+        container.reload()
+        yield Started(
+            container=container,
+            address=_address(container, published=published),
+            published=published,
+            start_ms=start_ms,
+        )
+
+
+def options(
+    limits: Limits, *, hardened: bool, published: bool, environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """The flags that the platform starts containers with, as docker-py calls them."""
+    memory = limits.memory_mib << 20
+    beyond = {"read_only": True, "security_opt": ["no-new-privileges"]} if hardened else {}
+    return {
+        "cpu_shares": max(2, 1024 * limits.memory_mib // limits.invoker_memory_mib),  # ContainerFactory.scala
+        "mem_limit": memory,
+        "memswap_limit": memory,  # the same: no swap
+        "network_mode": "bridge",
+        "environment": {"__OW_API_HOST": "http://api.invalid", **environment},
+        "cap_drop": ["ALL"] if hardened else ["NET_RAW", "NET_ADMIN"],
+        "ulimits": [Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files)],
+        "pids_limit": limits.processes,
+        "log_config": LogConfig(type="json-file"),
+        "labels": {LABEL: str(os.getpid())},
+        "ports": {f"{PORT}/tcp": ("127.0.0.1", None)} if published else {},
+        **beyond,
+    }
+
+
+def _bridge_is_here(engine: docker.DockerClient) -> bool:
+    """Whether containers can be called at their own address: the engine's bridge is an interface of this machine.
+
+    It is not with Docker Desktop, whose engine is in a virtual machine, and not with a rootless engine.
+    """
+    if not engine.api.base_url.startswith("http+docker://localhost"):
+        return False
+    try:
+        config = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]
+        gateway = config.get("Gateway") or str(next(ipaddress.ip_network(config["Subnet"]).hosts()))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((gateway, 0))  # only an address of this machine can be bound
+    except (NotFound, LookupError, ValueError, OSError):
+        return False
+    return True
+
+
+def _address(container: Container, *, published: bool) -> Address:
+    settings = container.attrs["NetworkSettings"]
+    if published:
+        host = (settings["Ports"].get(f"{PORT}/tcp") or [{"HostPort": "0"}])[0]["HostPort"]
+        return ("127.0.0.1", int(host))
+    return (settings["Networks"]["bridge"]["IPAddress"], PORT)  # the one above it is gone since engine 29
+
+
+@contextmanager
+def _removed(engine: docker.DockerClient, name: str) -> Iterator[None]:
+    """Remove the container called `name` at the end, a second time if the first is interrupted.
+
+    By name, since an interrupted creation leaves a container whose id was never learnt.
+    """
+    try:
+        yield
+    finally:
+        try:
+            _remove(engine, name)
+        except BaseException:
+            _remove(engine, name)
+            raise
+
+
+def _remove(engine: docker.DockerClient, name: str) -> None:
+    with suppress(NotFound):
+        try:
+            engine.api.remove_container(name, force=True, v=True)
+        except APIError as error:
+            if error.status_code != 409:  # another removal of it is under way
+                raise
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the program as an exception does, so that what must be removed is removed."""
+    mine = threading.current_thread() is threading.main_thread()
+    if not mine or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _exit)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _exit(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)

@@ -1,0 +1,192 @@
+"""Installs, starts and stops `dockerd` on Debian and Ubuntu, and says how to get an engine elsewhere.
+
+The pid file names the process by pid, start time and boot, so that a pid that the system has given to another
+process since is never taken for the engine.
+"""
+
+import grp
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from images import apt
+from images.errors import EngineStartFailed
+
+START_SECONDS = 60
+STOP_SECONDS = 30
+LOG_LINES = 15  # of the log's end, in the error
+
+Report = Callable[[str], None]
+
+_INSTALL = {
+    "darwin": "install Docker Desktop, or `brew install colima docker && colima start`",
+    "wsl": "enable this distribution in Docker Desktop's settings (Resources, WSL integration), "
+    "or `sudo apt-get install docker.io && sudo service docker start`",
+    "debian": "`sudo apt-get install docker.io`, and `sudo usermod -aG docker $USER`, then log in again "
+    "(as root, or with sudo that asks for no password, this is done for you)",
+    "fedora": "`sudo dnf install moby-engine && sudo systemctl enable --now docker`",
+    "rhel": "`sudo dnf install podman && sudo systemctl enable --now podman.socket`",
+    "arch": "`sudo pacman -S docker && sudo systemctl enable --now docker`",
+    "suse": "`sudo zypper install docker && sudo systemctl enable --now docker`",
+    "alpine": "`sudo apk add docker && sudo service docker start`",
+    "": "install Docker Engine as https://docs.docker.com/engine/install/ says",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dockerd:
+    """The daemon to start: where the package puts it, unless a test says otherwise."""
+
+    program: str = "dockerd"
+    arguments: tuple[str, ...] = ()
+    pidfile: Path = Path("/var/run/docker.pid")  # dockerd writes it itself
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Process:
+    """One process, for good: its pid may be given to another, but never with this start time."""
+
+    pid: int
+    started: int  # clock ticks since boot, field 22 of proc_pid_stat(5)
+    boot: str  # /proc/sys/kernel/random/boot_id
+
+    @classmethod
+    def of(cls, pid: int) -> "Process | None":
+        """The live process `pid`; None if there is none, or only what its parent has not collected."""
+        try:
+            status = Path(f"/proc/{pid}/stat").read_text()
+            boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        except OSError:
+            return None
+        after_name = status.rpartition(")")[2].split()  # the name may hold blanks and brackets
+        return None if after_name[0] in "ZX" else cls(pid=pid, started=int(after_name[19]), boot=boot)
+
+    @property
+    def alive(self) -> bool:
+        return Process.of(self.pid) == self
+
+
+def this_system() -> str:
+    """The key of this system in the advice: an operating system, or the family of a Linux distribution."""
+    if sys.platform != "linux":
+        return sys.platform
+    if "microsoft" in platform.release().lower():
+        return "wsl"
+    return known(apt.distribution())
+
+
+def known(families: tuple[str, ...]) -> str:
+    """The first of a distribution's families that the advice knows."""
+    aliases = {"ubuntu": "debian", "centos": "rhel", "opensuse": "suse", "sles": "suse"}
+    return next((found for name in families if (found := aliases.get(name, name)) in _INSTALL), "")
+
+
+def advice(system: str) -> str:
+    """How to get an engine on `system`."""
+    return _INSTALL.get(system, _INSTALL[""])
+
+
+def possible() -> bool:
+    """Whether an engine can be installed and started here without asking: Debian or Ubuntu, with root."""
+    return apt.here() and apt.privilege() is not None
+
+
+def bring_up(dockerd: Dockerd, state: Path, answers: Callable[[], bool], report: Report) -> None:
+    """Install docker.io unless it is here, start `dockerd` unless it runs, and wait until `answers()`.
+
+    Raises:
+        EngineStartFailed: with what apt-get or the log says.
+    """
+    if answers():  # another command was faster
+        return
+    if not (program := apt.find(dockerd.program)):
+        report("installing docker.io with apt-get, since no engine answers")
+        apt.install(["docker.io"])
+        program = apt.find(dockerd.program)
+        if not program:
+            raise EngineStartFailed(f"docker.io is installed, but {dockerd.program} is not on PATH")
+    if _running(dockerd) and _wait(answers, START_SECONDS, lambda: _running(dockerd) is not None):
+        report("the engine's package has started it as a service")
+        return
+    _start(program, dockerd, state, answers, report)
+
+
+def stop(state: Path) -> str:
+    """Stop the daemon whose pid file is in `state`; what was done, as a sentence.
+
+    Raises:
+        EngineStartFailed: it does not end.
+    """
+    record = state / "dockerd.pid"
+    process = _read(record)
+    if process is None:
+        return "no engine was started from here, so none was stopped"
+    if not process.alive:
+        record.unlink()
+        return f"the engine started from here (pid {process.pid}) had already ended"
+    subprocess.run(
+        [*(apt.privilege() or ()), "kill", "-TERM", str(process.pid)], check=False, capture_output=True
+    )
+    if not _wait(lambda: not process.alive, STOP_SECONDS, lambda: True):
+        raise EngineStartFailed(
+            f"the engine (pid {process.pid}) does not end in {STOP_SECONDS} s; see {state / 'dockerd.log'}"
+        )
+    record.unlink()
+    return f"stopped the engine started from here (pid {process.pid})"
+
+
+def _start(program: str, dockerd: Dockerd, state: Path, answers: Callable[[], bool], report: Report) -> None:
+    state.mkdir(parents=True, exist_ok=True)
+    log = state / "dockerd.log"
+    privilege = apt.privilege() or []
+    command = [*privilege, program, *dockerd.arguments]
+    if (
+        privilege
+    ):  # through sudo the socket would belong to root and the group docker, which this user is not in
+        command += ["--group", grp.getgrgid(os.getgid()).gr_name]
+    with log.open("wb") as out:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    answered = _wait(answers, START_SECONDS, lambda: child.poll() is None)
+    process = _running(dockerd)
+    if not answered or process is None:
+        how = f"ended with status {child.returncode}" if child.poll() is not None else "does not answer"
+        if child.returncode is None:
+            subprocess.run([*privilege, "kill", "-TERM", str(child.pid)], check=False, capture_output=True)
+        tail = "\n    ".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+        raise EngineStartFailed(f"{program} was started and {how}; its log, {log}, ends with:\n    {tail}")
+    (state / "dockerd.pid").write_text(f"{process.pid} {process.started} {process.boot}\n")
+    report(f"started {program} (pid {process.pid}, log {log}); `invoke engine --stop` ends it")
+
+
+def _running(dockerd: Dockerd) -> Process | None:
+    try:
+        return Process.of(int(dockerd.pidfile.read_text()))
+    except (OSError, ValueError):
+        return None
+
+
+def _read(record: Path) -> Process | None:
+    try:
+        pid, started, boot = record.read_text().split()
+        return Process(pid=int(pid), started=int(started), boot=boot)
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _wait(answers: Callable[[], bool], seconds: float, hope: Callable[[], bool]) -> bool:
+    """Poll until `answers()`, for at most `seconds` and while there is `hope()`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answers():
+            return True
+        if not hope():
+            return answers()
+        time.sleep(0.1)
+    return False

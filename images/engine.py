@@ -1,0 +1,200 @@
+"""Finds a Docker engine and connects to it; brings one up where none answers and that is possible.
+
+An engine that the user has chosen (setting, DOCKER_HOST, docker context) is the only one tried: when it does
+not answer, building on another one behind his back would be a surprise, so that is an error.
+"""
+
+import fcntl
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import docker
+import requests
+from docker.constants import DEFAULT_DOCKER_API_VERSION
+from docker.errors import DockerException
+from docker.tls import TLSConfig
+from platformdirs import user_state_path
+
+from images import daemon
+from images.endpoints import Endpoint, chosen, usual
+from images.errors import EngineForbidden, EngineMissing, EngineUnsuitable
+
+OLDEST_API = "1.41"  # engine 20.10; the first whose `create container` takes a platform
+NEWEST_API = DEFAULT_DOCKER_API_VERSION  # the newest that this docker-py was written for
+PROBE_SECONDS = 10
+CALL_SECONDS = 300  # committing a large layer keeps the engine silent for long
+
+Report = Callable[[str], None]
+
+
+def connect(url: str | None = None, *, environ: Mapping[str, str] = os.environ) -> docker.DockerClient:
+    """A client of the engine at `url`, else of DOCKER_HOST, else the docker context, else a usual socket.
+
+    Raises:
+        EngineMissing: none answers.
+        EngineForbidden: one listens on a socket that this user may not open.
+        EngineUnsuitable: the one that answers runs Windows containers, or is older than 20.10.
+    """
+    if endpoint := chosen(url, environ, Path.home()):
+        try:
+            return _open(endpoint)
+        except EngineMissing as error:
+            raise EngineMissing(
+                f"{endpoint.named_by} names the engine at {endpoint.url}, which does not answer ({error}); "
+                "start that engine, or choose another"
+            ) from error
+    forbidden: EngineForbidden | None = None
+    for endpoint in usual(environ, Path.home()):
+        try:
+            return _open(endpoint)
+        except EngineForbidden as error:
+            forbidden = forbidden or error
+        except EngineMissing:
+            continue
+    if forbidden:
+        raise forbidden
+    raise EngineMissing(f"no Docker engine answers here; {daemon.advice(daemon.this_system())}")
+
+
+def ensure(
+    url: str | None = None,
+    *,
+    state: Path | None = None,
+    report: Report = lambda _message: None,
+    environ: Mapping[str, str] = os.environ,
+) -> docker.DockerClient:
+    """Connect; if none answers, none was chosen, and this is Debian or Ubuntu with root: bring one up first.
+
+    `state` is the folder of its log and pid file. `report` is told what is done to the machine.
+
+    Raises:
+        EngineMissing: none answers and none can be brought up here; the text says how to get one.
+        EngineStartFailed: installing or starting it failed; with the end of its log.
+        EngineForbidden, EngineUnsuitable: as `connect`.
+    """
+    try:
+        return connect(url, environ=environ)
+    except EngineMissing:
+        if chosen(url, environ, Path.home()) or not daemon.possible():
+            raise
+    state = state or state_folder()
+    with _alone(state / "lock", report):
+        daemon.bring_up(daemon.Dockerd(), state, lambda: _answers(environ), report)
+        return connect(url, environ=environ)
+
+
+def stop(state: Path | None = None) -> str:
+    """Stop the engine that `ensure` started, if it did; what was done, as a sentence.
+
+    Raises:
+        EngineStartFailed: it does not end.
+    """
+    return daemon.stop(state or state_folder())
+
+
+def state_folder() -> Path:
+    """Where the log and the pid file of an engine started here are kept."""
+    return user_state_path("under48") / "engine"
+
+
+def negotiate(newest: str, oldest: str) -> str:
+    """The API version to speak with an engine that speaks `oldest` to `newest`: the newest that both know.
+
+    An engine that has dropped all that docker-py knows is spoken to in its oldest, the closest there is.
+
+    Raises:
+        EngineUnsuitable: the engine is older than 20.10.
+    """
+    if _version(newest) < _version(OLDEST_API):
+        raise EngineUnsuitable(
+            f"the engine speaks API {newest}; {OLDEST_API} (engine 20.10) is the oldest usable: upgrade it"
+        )
+    return max(min(newest, NEWEST_API, key=_version), oldest, key=_version)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+def _open(endpoint: Endpoint) -> docker.DockerClient:
+    if endpoint.socket:
+        _knock(endpoint)
+    about = _about(endpoint)
+    if about.get("Os") == "windows":
+        raise EngineUnsuitable(
+            f"the engine at {endpoint.url} runs Windows containers; switch Docker Desktop to Linux containers"
+        )
+    return _client(
+        endpoint, negotiate(about["ApiVersion"], about.get("MinAPIVersion") or OLDEST_API), CALL_SECONDS
+    )
+
+
+def _knock(endpoint: Endpoint) -> None:
+    """Open the socket once by hand: the system's own error says which of the three common troubles it is."""
+    try:
+        with socket.socket(socket.AF_UNIX) as knock:
+            knock.settimeout(PROBE_SECONDS)
+            knock.connect(str(endpoint.socket))
+    except PermissionError as error:
+        raise EngineForbidden(
+            f"an engine may listen on {endpoint.socket}, but this user may not open that socket; "
+            "join its group (`sudo usermod -aG docker $USER`, then log in again), or run as root"
+        ) from error
+    except OSError as error:
+        raise EngineMissing(f"{endpoint.socket}: {error.strerror or error}") from error
+
+
+def _about(endpoint: Endpoint) -> dict[str, Any]:
+    """What the engine says at /version, the one request that needs no API version."""
+    try:
+        with closing(_client(endpoint, OLDEST_API, PROBE_SECONDS)) as client:
+            about = client.api.version(api_version=False)
+    except (requests.RequestException, DockerException, ValueError, OSError) as error:
+        raise EngineMissing(f"{endpoint.url}: {error}") from error
+    if not isinstance(about, dict) or "ApiVersion" not in about:
+        raise EngineMissing(f"{endpoint.url}: what answers there is no Docker engine")
+    return about
+
+
+def _client(endpoint: Endpoint, version: str, timeout: int) -> docker.DockerClient:
+    tls = endpoint.tls and TLSConfig(
+        ca_cert=str(endpoint.tls.ca) if endpoint.tls.ca and endpoint.tls.verify else None,
+        client_cert=(str(endpoint.tls.cert), str(endpoint.tls.key))
+        if endpoint.tls.cert and endpoint.tls.key
+        else None,
+        verify=endpoint.tls.verify,
+    )
+    return docker.DockerClient(
+        base_url=endpoint.url,
+        version=version,
+        timeout=timeout,
+        tls=tls or False,
+        use_ssh_client=endpoint.url.startswith(
+            "ssh://"
+        ),  # docker-py's own SSH needs paramiko; users have ssh
+    )
+
+
+def _answers(environ: Mapping[str, str]) -> bool:
+    try:
+        connect(environ=environ).close()
+    except EngineMissing:
+        return False
+    return True
+
+
+@contextmanager
+def _alone(lock: Path, report: Report) -> Iterator[None]:
+    """Of two commands started at once only one may install and start an engine; the other waits for it."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report("another command is bringing up the engine; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

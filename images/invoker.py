@@ -1,0 +1,201 @@
+"""Runs an image as the platform's invoker does: /init once, then /run, each with its logs and its verdict."""
+
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import docker
+
+from images.activation import Answer, Classified, NoAnswer, Phase, classify, split_logs
+from images.container import Limits, Started, started
+from images.errors import ContainerFailed
+from images.protocol import encode, post
+
+__all__ = ["Activation", "ColdStart", "Invoker", "Limits", "Memory", "invoker"]
+
+LOG_SECONDS = 2.0  # without the sentinels, after which the invoker stops waiting for them
+LOG_POLL_SECONDS = 0.01
+_TAIL_LINES = 20  # of a container that ended, in the error
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Memory:
+    """Of the container, in bytes. `used` is what counts against the limit and cannot be dropped."""
+
+    used: int
+    peak: int | None  # with file cache; None where the kernel does not say (cgroup v2)
+    limit: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Activation:
+    """One call of /init or /run and what became of it."""
+
+    status_code: int | None  # None: no answer
+    body: str
+    classified: Classified
+    elapsed_ms: float
+    stdout: tuple[str, ...] = ()
+    stderr: tuple[str, ...] = ()
+    logs_complete: bool = True  # a sentinel came on both streams
+    oom_killed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ColdStart:
+    """The milliseconds of a cold start: `docker run`, /init with the wait for the server, the first /run."""
+
+    start_ms: float
+    init_ms: float
+    run_ms: float
+
+    @property
+    def total_ms(self) -> float:
+        return self.start_ms + self.init_ms + self.run_ms
+
+
+@dataclass
+class Invoker:
+    """One running container. Get it from `invoker(…)`, which removes it."""
+
+    running: Started
+    limits: Limits
+    action: str = "classify"
+    _init_ms: float = 0
+    _run_ms: float | None = None
+    _activations: int = 0  # whose logs have been read
+
+    def init(self, *, code: str | None = None, binary: bool = False, main: str = "main") -> Activation:
+        """Post to /init; without `code` as for an image with the action built in.
+
+        Raises:
+            ContainerFailed: the container ended before its server listened.
+        """
+        context = {f"__OW_{key.upper()}": value for key, value in self._context().items()}
+        value: dict[str, Any] = {"name": self.action, "main": main, "binary": binary, "env": context}
+        if code is not None:
+            value["code"] = code
+        activation = self._post("init", {"value": value})
+        self._init_ms = activation.elapsed_ms
+        return activation
+
+    def run(self, value: Any) -> Activation:
+        """Post `value`, the action's parameters, to /run."""
+        activation = self._post("run", {"value": value, **self._context()})
+        if self._run_ms is None:
+            self._run_ms = activation.elapsed_ms
+        return activation
+
+    @property
+    def cold(self) -> ColdStart | None:
+        """Known once /run has answered for the first time."""
+        if self._run_ms is None:
+            return None
+        return ColdStart(start_ms=self.running.start_ms, init_ms=self._init_ms, run_ms=self._run_ms)
+
+    def memory(self) -> Memory:
+        """What the container uses now, counted as `docker stats` does."""
+        stats = cast("dict[str, Any]", self.running.container.stats(stream=False, one_shot=True))[
+            "memory_stats"
+        ]
+        details = stats.get("stats", {})
+        dropable = details.get("total_inactive_file", details.get("inactive_file", 0))  # cgroup v1, v2
+        return Memory(used=stats["usage"] - dropable, peak=stats.get("max_usage"), limit=stats["limit"])
+
+    @property
+    def oom_killed(self) -> bool:
+        """Whether the kernel has killed the server for want of memory."""
+        self.running.container.reload()
+        return bool(self.running.container.attrs["State"]["OOMKilled"])
+
+    def _post(self, phase: Phase, message: Mapping[str, Any]) -> Activation:
+        body = encode(message)
+        began = time.perf_counter()
+        answer = post(
+            self.running.address,
+            f"/{phase}",
+            body,
+            seconds=self.limits.timeout_ms / 1000,
+            retry_dropped=self.running.published,
+            while_refused=self._still_there if phase == "init" else None,
+        )
+        elapsed_ms = (time.perf_counter() - began) * 1000
+        if isinstance(answer, NoAnswer) and self.oom_killed:
+            answer = NoAnswer(reason=answer.reason, oom_killed=True)
+        classified = classify(phase, answer, elapsed_ms, self.limits.timeout_ms)
+        stdout, stderr, complete = ((), (), True) if phase == "init" and classified.kept else self._logs()
+        return Activation(
+            status_code=answer.status_code if isinstance(answer, Answer) else None,
+            body=answer.body.decode(errors="replace") if isinstance(answer, Answer) else answer.reason,
+            classified=classified,
+            elapsed_ms=elapsed_ms,
+            stdout=stdout,
+            stderr=stderr,
+            logs_complete=complete,
+            oom_killed=isinstance(answer, NoAnswer) and answer.oom_killed,
+        )
+
+    def _context(self) -> dict[str, str]:
+        """What each activation is told of itself; a new one each time."""
+        return {
+            "namespace": "guest",
+            "action_name": f"/guest/{self.action}",
+            "action_version": "0.0.1",
+            "activation_id": uuid.uuid4().hex,
+            "transaction_id": uuid.uuid4().hex,
+            "deadline": str(int(time.time() * 1000) + self.limits.timeout_ms),
+        }
+
+    def _still_there(self) -> None:
+        self.running.container.reload()
+        state = self.running.container.attrs["State"]
+        if state["Status"] in ("exited", "dead"):
+            said = self.running.container.logs(tail=_TAIL_LINES).decode(errors="replace").splitlines()
+            tail = "\n    ".join(["", *said])
+            cause = (
+                "was killed for want of memory" if state["OOMKilled"] else f"ended with {state['ExitCode']}"
+            )
+            raise ContainerFailed(
+                f"the container {cause} before its server listened; its log ends with:{tail}"
+            )
+
+    def _logs(self) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+        """This activation's lines of both streams, and whether a sentinel ended both.
+
+        The engine writes the log a moment after the server has, so it is read until the sentinels are in it.
+        """
+        read = self._activations
+        self._activations += 1
+        deadline = time.monotonic() + LOG_SECONDS
+        while True:
+            streams = [
+                split_logs(self.running.container.logs(stdout=out, stderr=not out).decode(errors="replace"))
+                for out in (True, False)
+            ]
+            complete = all(len(groups) > read + 1 for groups in streams)
+            if complete or time.monotonic() > deadline:
+                stdout, stderr = (groups[read] if len(groups) > read else () for groups in streams)
+                return stdout, stderr, complete
+            time.sleep(LOG_POLL_SECONDS)
+
+
+@contextmanager
+def invoker(
+    engine: docker.DockerClient,
+    image: str,
+    *,
+    limits: Limits | None = None,
+    hardened: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Invoker]:
+    """Start `image` as `images.container.started` says, to be called as the platform calls it.
+
+    Raises:
+        ContainerFailed: there is no such image, or it does not start.
+    """
+    limits = limits or Limits()
+    with started(engine, image, limits=limits, hardened=hardened, environment=environment) as running:
+        yield Invoker(running=running, limits=limits)

@@ -1,0 +1,199 @@
+"""The shipped action with its real library and model: photos in, labels out, and what is wrong with the rest."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from action.classifier import native
+from action.classifier.answer import answer
+from action.classifier.model import Model, ModelError, choose_threads, load_model
+from tests.runtime_process import RuntimeProcess, make_zip
+from tests.shipped_action import PARTS, lay_out_action
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SHARED = Path(__file__).parent.parent.parent / "shared"
+VARIANTS = SHARED / "samples" / "variants"
+PANDA = "giant panda"
+
+needs_photos = pytest.mark.skipif(not SHARED.is_dir(), reason="the photos are not part of the project")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return lay_out_action(tmp_path_factory.mktemp("action"))
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Iterator[Model]:
+    opened = load_model(str(folder), 1)
+    yield opened
+    opened.classifier.close()
+
+
+def encoded(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
+
+
+@needs_photos
+@pytest.mark.parametrize(
+    "name",
+    [
+        "24bit.bmp",
+        "cmyk.jpg",
+        "exif-orientation3.jpg",
+        "exif-orientation6.jpg",
+        "exif-orientation8.jpg",
+        "gray-alpha.png",
+        "gray.jpg",
+        "huge-6000px.jpg",
+        "lossy.webp",
+        "lzw.tiff",
+        "palette.png",
+        "progressive.jpg",
+        "rgb.png",
+        "rgba.png",
+        "still.gif",
+    ],
+)
+def test_a_panda_is_a_panda_in_every_encoding(model: Model, name: str) -> None:
+    results: Any = answer({"image": encoded(VARIANTS / f"panda-{name}")}, model)["results"]
+    assert len(results) == 5
+    assert PANDA in results[0]["className"]
+    probabilities = [result["probability"] for result in results]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert all(0 <= value <= 1 for value in probabilities)
+
+
+@needs_photos
+@pytest.mark.parametrize(
+    "path", sorted((SHARED / "odd-images").glob("*")) or [SHARED], ids=lambda path: path.name
+)
+def test_odd_images_are_results_or_errors(model: Model, path: Path) -> None:
+    found = answer({"image": encoded(path)}, model)
+    assert set(found) in ({"results"}, {"error"})
+    json.dumps(found, allow_nan=False)
+
+
+@needs_photos
+def test_same_picture_same_answer(model: Model) -> None:
+    panda = {"image": encoded(VARIANTS / "panda-progressive.jpg"), "top": 1001}
+    first = answer(panda, model)
+    answer({"image": encoded(VARIANTS / "panda-truncated-header.jpg")}, model)
+    answer({"image": encoded(VARIANTS / "panda-rgb.png")}, model)
+    assert answer(panda, model) == first
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        (b"\xff\xd8\xff\xe0", "the JPEG image cannot be used: "),
+        (b"\x89PNG\r\n\x1a\n", "the PNG image is damaged"),
+        (b"%PDF-1.7", "PDF is not supported; send JPEG, PNG, WebP, BMP, GIF or TIFF"),
+        (b"hello", "its format is not known"),
+    ],
+)
+def test_bad_pictures_are_answers(model: Model, file: bytes, text: str) -> None:
+    assert text in str(answer({"image": base64.b64encode(file).decode()}, model)["error"])
+
+
+def test_probabilities_are_probabilities(model: Model) -> None:
+    model.classifier.set_rgb(bytes(30 * 20 * 3), 30, 20, model.framing)
+    values = model.probabilities()
+    assert len(values) == len(model.labels) == model.classifier.classes
+    assert all(math.isfinite(value) and 0 <= value <= 1 for value in values)
+
+
+def test_pixels_of_the_wrong_length_never_reach_the_library(model: Model) -> None:
+    with pytest.raises(ValueError, match="30 x 20 pixels are 1800 bytes"):
+        model.classifier.set_rgb(bytes(1799), 30, 20, model.framing)
+
+
+def test_the_tensors_and_the_plan_are_readable(model: Model) -> None:
+    classifier = model.classifier
+    batch, height, width, channels = classifier.input.dimensions()
+    assert (batch, channels) == (1, 3)
+    assert height == width > 0
+    assert classifier.plan.nodes >= classifier.plan.delegated > 0
+
+
+@pytest.mark.parametrize(
+    ("part", "content", "text"),
+    [
+        ("model.tflite", b"nonsense" * 100, "the model cannot be opened"),
+        ("model.tflite", None, "the model cannot be opened"),
+        ("libunder48.so", b"nonsense", "the model cannot be opened"),
+        ("libunder48.so", None, "the model cannot be opened"),
+        ("labels.txt", b"one\ntwo\n", "labels.txt: 2 labels"),
+        ("labels.txt", None, "the labels cannot be read"),
+        ("model.json", b"{", "model.json cannot be used"),
+        ("model.json", b"{}", "model.json cannot be used: wrong or missing: 'crop'"),
+        ("model.json", b"[]", "model.json cannot be used"),
+        ("model.json", None, "model.json cannot be used"),
+    ],
+)
+def test_damaged_parts_are_named(
+    folder: Path, tmp_path: Path, part: str, content: bytes | None, text: str
+) -> None:
+    for name in PARTS:
+        if name != part:
+            (tmp_path / name).symlink_to(folder / name)
+        elif content is not None:
+            (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelError, match=text):
+        load_model(str(tmp_path), 1)
+
+
+@needs_photos
+@pytest.mark.parametrize("way", ["built in", "zip"])
+def test_the_runtime_serves_it_built_in_and_as_a_zip(folder: Path, tmp_path: Path, way: str) -> None:
+    with RuntimeProcess(tmp_path, folder) as runtime:
+        code = None
+        if way == "zip":
+            files = {
+                str(path.relative_to(folder)): path.read_bytes()
+                for path in folder.rglob("*.*")
+                if path.is_file()
+            }
+            code = make_zip(files)
+        assert runtime.init(code) == (200, {"ok": True})
+        status, result = runtime.run({"image": encoded(VARIANTS / "panda-progressive.jpg"), "top": 1})
+        assert status == 200
+        assert PANDA in result["results"][0]["className"]
+        assert runtime.run({"image": "panda.jpg"})[0] == 200
+        out, _ = runtime.lines(2)
+        stages = [line.split()[1] for line in out.splitlines() if line.startswith("elapsed ")]
+        loads = ["loadModel"] * (2 if way == "zip" else 1)
+        assert stages == [*loads, "decode", "input", "classify", "main", "decode", "main"]
+
+
+# Without the library
+# ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wanted", "processors", "threads"),
+    [(None, 1, 1), (None, 2, 2), (None, 64, 2), ("", 4, 2), ("4", 2, 4), ("1", 2, 1)],
+)
+def test_threads_are_what_is_wanted_else_two_at_most(
+    wanted: str | None, processors: int, threads: int
+) -> None:
+    assert choose_threads(wanted, processors) == threads
+
+
+@pytest.mark.parametrize("wanted", ["0", "-1", "two", "1.5", "1000"])
+def test_a_senseless_number_of_threads_is_an_error(wanted: str) -> None:
+    with pytest.raises(ModelError, match="UNDER48_THREADS"):
+        choose_threads(wanted, 2)
+
+
+def test_a_library_of_another_kind_is_named() -> None:
+    with pytest.raises(native.NativeError, match=r"libc\.so\.6 is not libunder48"):
+        native.load("libc.so.6")

@@ -1,0 +1,280 @@
+"""Pictures of every kind become upright RGB on white, or a refusal; never anything else."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from action.classifier.formats import sniff
+from action.classifier.pixels import Pixels, decode
+from action.classifier.request import RefusedError
+
+MIB = 1024 * 1024
+SHARED = Path(__file__).parent.parent.parent / "shared"
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def save(image: Image.Image, name: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, name, **options)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def corners(pixels: Pixels) -> list[tuple[int, ...]]:
+    """Top left, top right, bottom left, bottom right."""
+    last = (pixels.height - 1) * pixels.width
+    return [
+        tuple(pixels.rgb[3 * at : 3 * at + 3]) for at in (0, pixels.width - 1, last, last + pixels.width - 1)
+    ]
+
+
+def flag(width: int = 30, height: int = 20) -> Image.Image:
+    """Red, green, blue and white quarters, in reading order."""
+    image = Image.new("RGB", (width, height), WHITE)
+    image.paste(RED, (0, 0, width // 2, height // 2))
+    image.paste(GREEN, (width // 2, 0, width, height // 2))
+    image.paste(BLUE, (0, height // 2, width // 2, height))
+    return image
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("PNG", {}),
+        ("BMP", {}),
+        ("GIF", {}),
+        ("WebP", {"lossless": True}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("TIFF", {"compression": "tiff_adobe_deflate"}),
+    ],
+)
+def test_each_format_is_decoded(name: str, options: dict[str, object]) -> None:
+    file = save(flag(), name, **options)
+    assert sniff(file) == name
+    pixels = decode(file, name, 100 * MIB)
+    assert (pixels.width, pixels.height, len(pixels.rgb)) == (30, 20, 30 * 20 * 3)
+    assert corners(pixels) == [RED, GREEN, BLUE, WHITE]
+
+
+UPRIGHT = [RED, GREEN, BLUE, WHITE]
+STORED = {  # how the camera stored it, per orientation: Exif 2.32, 4.6.4 A
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+    9: None,
+}
+
+
+@pytest.mark.parametrize("name", ["PNG", "WebP", "TIFF"])
+@pytest.mark.parametrize("orientation", STORED)
+def test_pictures_are_turned_as_their_orientation_says(name: str, orientation: int) -> None:
+    turn = STORED[orientation]
+    stored = flag() if turn is None else flag().transpose(turn)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"lossless": True} if name == "WebP" else {}
+    pixels = decode(save(stored, name, exif=exif, **options), name, 100 * MIB)
+    assert (pixels.width, pixels.height) == (30, 20)
+    assert corners(pixels) == UPRIGHT
+
+
+def test_transparency_shows_white() -> None:
+    half = Image.new("RGBA", (2, 1), (255, 0, 0, 128))
+    half.putpixel((1, 0), (0, 0, 0, 0))
+    expected = [(255, 127, 127), WHITE]
+    assert corners(decode(save(half, "PNG"), "PNG", MIB))[:2] == expected
+    assert corners(decode(save(half, "WebP", lossless=True, exact=True), "WebP", MIB))[:2] == expected
+    gray = Image.new("LA", (2, 1), (0, 255))
+    gray.putpixel((1, 0), (0, 0))
+    assert corners(decode(save(gray, "PNG"), "PNG", MIB))[:2] == [(0, 0, 0), WHITE]
+    palette = Image.new("P", (2, 1), 1)
+    palette.putpalette([*BLUE, *RED])
+    palette.putpixel((1, 0), 0)
+    for name in ("PNG", "GIF"):
+        assert corners(decode(save(palette, name, transparency=0), name, MIB))[:2] == [RED, WHITE]
+    plain = Image.new("RGB", (2, 1), RED)
+    plain.putpixel((1, 0), BLUE)
+    assert corners(decode(save(plain, "PNG", transparency=BLUE), "PNG", MIB))[:2] == [RED, WHITE]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK"])
+def test_each_mode_of_a_tiff_is_decoded(mode: str) -> None:
+    image = Image.new("RGB", (2, 1), WHITE)
+    image.putpixel((1, 0), (0, 0, 0))
+    pixels = decode(save(image.convert(mode), "TIFF"), "TIFF", MIB)
+    assert corners(pixels)[:2] == [WHITE, (0, 0, 0)]
+
+
+def gray_png(values: list[int], bits: int) -> bytes:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    header = struct.pack(">IIBBBBB", len(values), 1, bits, 0, 0, 0, 0)
+    row = b"\0" + b"".join(value.to_bytes(bits // 8, "big") for value in values)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(row))
+        + chunk(b"IEND", b"")
+    )
+
+
+DEEP = [0, 128, 129, 0x4000, 0x8000, 0xFFFF]
+SHALLOW = [0, 0, 1, 64, 128, 255]
+
+
+def test_sixteen_bits_are_scaled_by_their_whole_range() -> None:
+    assert list(decode(gray_png(DEEP, 16), "PNG", MIB).rgb[::3]) == SHALLOW
+    image = Image.new("I;16", (6, 1))
+    for at, value in enumerate(DEEP):
+        image.putpixel((at, 0), value)
+    assert list(decode(save(image, "TIFF"), "TIFF", MIB).rgb[::3]) == SHALLOW
+
+
+@pytest.mark.parametrize(
+    ("mode", "values", "expected"),
+    [
+        ("F", [0.0, 0.5, 1.0], [0, 128, 255]),
+        ("F", [-10.0, 0.0, 10.0], [0, 128, 255]),
+        ("F", [0.25, 0.25, 0.25], [64, 64, 64]),
+        ("I", [0, 100_000, 200_000], [0, 128, 255]),
+        ("I", [7, 7, 7], [0, 0, 0]),
+    ],
+)
+def test_floats_and_long_integers_are_shown_in_their_own_range(
+    mode: str, values: list[float], expected: list[int]
+) -> None:
+    image = Image.new(mode, (3, 1))
+    for at, value in enumerate(values):
+        image.putpixel((at, 0), value)
+    assert list(decode(save(image, "TIFF"), "TIFF", MIB).rgb[::3]) == expected
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_floats_without_a_value_are_refused(value: float) -> None:
+    with pytest.raises(RefusedError, match="infinite or not numbers"):
+        decode(save(Image.new("F", (3, 1), value), "TIFF"), "TIFF", MIB)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((2047, 30), (2047, 30)),
+        ((2048, 30), (1024, 30)),
+        ((30, 5000), (30, 1250)),
+        ((3001, 2100), (1501, 1050)),
+    ],
+)
+def test_long_sides_are_averaged_so_that_later_steps_stay_small(
+    size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    pixels = decode(save(flag(*size), "PNG", compress_level=1), "PNG", 100 * MIB)
+    assert (pixels.width, pixels.height) == expected
+    assert corners(pixels) == UPRIGHT
+
+
+def test_averaging_in_bands_is_averaging_at_once() -> None:
+    noise = Image.effect_noise((2500, 2200), 80).convert("RGB")
+    pixels = decode(save(noise, "BMP"), "BMP", 100 * MIB)
+    assert pixels.rgb == noise.reduce((2, 2)).tobytes()
+
+
+@pytest.mark.parametrize(("name", "per_pixel"), [("PNG", 4), ("BMP", 4), ("WebP", 16), ("TIFF", 12)])
+def test_pictures_over_the_budget_are_refused_from_their_header(name: str, per_pixel: int) -> None:
+    file = save(flag(300, 200), name)
+    needed = 300 * 200 * per_pixel
+    assert decode(file, name, needed).width == 300
+    with pytest.raises(RefusedError, match=f"the {name} image is too large: 300 x 200 pixels"):
+        decode(file, name, needed - 1)
+
+
+def bomb() -> bytes:
+    """A PNG of 30000 x 30000 pixels in a few bytes, with no pixels at all."""
+    return gray_png([0], 8).replace(struct.pack(">II", 1, 1), struct.pack(">II", 30000, 30000))
+
+
+def test_a_bomb_is_too_large_whatever_the_budget() -> None:
+    file = bytearray(bomb())
+    file[29:33] = struct.pack(">I", zlib.crc32(bytes(file[12:29])))
+    with pytest.raises(RefusedError, match="too large"):
+        decode(bytes(file), "PNG", 1 << 40)
+
+
+@pytest.mark.parametrize("name", ["PNG", "BMP", "GIF", "WebP", "TIFF"])
+def test_a_file_cut_anywhere_is_refused_or_whole_but_never_an_accident(name: str) -> None:
+    image = Image.effect_noise((40, 30), 60).convert("RGB")
+    file = save(image, name)
+    whole = decode(file, name, MIB).rgb
+    refused = 0
+    for length in range(0, len(file), max(1, len(file) // 150)):
+        try:
+            assert decode(file[:length], name, MIB).rgb == whole
+        except RefusedError as error:
+            refused += 1
+            assert name in str(error)  # noqa: PT017 - both outcomes are checked
+            assert "0x" not in str(error)
+    assert refused > 50
+
+
+ODD = {  # what Pillow 9.4 and 13 agree on; True: decoded
+    "anim_frame1.webp": True,
+    "badheadersize.bmp": False,
+    "badrle.bmp": True,
+    "basi6a16.png": True,
+    "broken.png": False,
+    "broken_data_stream.png": False,
+    "decompression_bomb.gif": False,
+    "hopper.gif": True,
+    "hopper.webp": True,
+    "hopper_idat_after_image_end.png": True,
+    "no_palette.gif": True,
+    "p_trns_single.png": True,
+    "pal8rle.bmp": True,
+    "rgb24jpeg.bmp": False,
+    "shortfile.bmp": False,
+    "single_frame.png": True,
+    "tRNS_null_1x1.png": True,
+    "unknown_compression_method.png": False,
+    "xcsn0g01.png": True,
+    "xdtn0g01.png": False,
+    "xhdn0g08.png": False,
+    "zero_width.gif": False,
+}
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the odd images are not part of the project")
+@pytest.mark.parametrize("file_name", ODD)
+def test_odd_images_are_decoded_or_refused(file_name: str) -> None:
+    file = (SHARED / "odd-images" / file_name).read_bytes()
+    name = sniff(file)
+    assert name is not None
+    if ODD[file_name]:
+        pixels = decode(file, name, 100 * MIB)
+        assert len(pixels.rgb) == pixels.width * pixels.height * 3 > 0
+    else:
+        with pytest.raises(RefusedError):
+            decode(file, name, 100 * MIB)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the variants are not part of the project")
+@pytest.mark.parametrize(
+    "kind", ["24bit.bmp", "lossy.webp", "lzw.tiff", "palette.png", "rgb.png", "still.gif"]
+)
+def test_variants_of_one_photo_look_alike(kind: str) -> None:
+    file = (SHARED / "samples" / "variants" / f"panda-{kind}").read_bytes()
+    name = sniff(file)
+    assert name is not None
+    pixels = decode(file, name, 100 * MIB)
+    assert (pixels.width, pixels.height) == (720, 480)
+    assert sum(pixels.rgb) / len(pixels.rgb) == pytest.approx(88.1, abs=0.5)

@@ -1,0 +1,85 @@
+"""The rules of ld.so(8), a tree of real ELF files each; their make.py asked the real loader."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.graph import Linker, link
+from audit.loader import How
+from audit.readers.folder import read_folder
+from audit.tree import ImageConfig, Tree
+
+FIXTURES = Path(__file__).parent / "fixtures" / "elf"
+CASES: list[dict[str, Any]] = json.loads((FIXTURES / "cases.json").read_text())
+
+
+def tree_of(case: dict[str, Any]) -> Tree:
+    tree = read_folder(FIXTURES / "trees" / case["rule"])
+    return replace(tree, config=ImageConfig(environment=case["environment"]))
+
+
+def case_of(rule: str) -> dict[str, Any]:
+    return next(case for case in CASES if case["rule"] == rule)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["rule"])
+def test_every_name_leads_where_the_real_loader_says_it_does_and_by_the_same_rule(
+    case: dict[str, Any],
+) -> None:
+    tree = tree_of(case)
+    root = tree.resolve(case["root"])
+    assert root is not None
+    found = {
+        edge.needed: (edge.opened, edge.how.value) if edge.path else None
+        for edges in Linker(tree).load(root).edges.values()
+        for edge in edges
+        if not edge.needed.startswith("/lib64/ld-linux")
+    }
+    assert found == {
+        name: tuple(expected) if expected else None for name, expected in case["expected"].items()
+    }
+
+
+def test_every_tree_on_disk_is_a_case() -> None:
+    assert sorted(path.name for path in (FIXTURES / "trees").iterdir()) == sorted(c["rule"] for c in CASES)
+
+
+def test_an_edge_tells_the_path_without_symlinks() -> None:
+    tree = tree_of(case_of("symlinked-folder-is-followed"))
+    (edge,) = (e for e in Linker(tree).load("/app/prog").edges["/app/prog"] if e.needed == "liba.so")
+    assert (edge.opened, edge.path) == ("/current/lib/liba.so", "/versions/1/lib/liba.so.1.2")
+
+
+def test_the_file_that_ends_a_search_is_named() -> None:
+    tree = tree_of(case_of("no-elf-file-ends-the-search"))
+    problems = [edge.problem for edge in Linker(tree).load("/app/prog").edges["/app/prog"]]
+    assert "the loader stops at /text/liba.so: no ELF file" in problems
+
+
+def test_a_missing_interpreter_is_an_unresolved_edge() -> None:
+    tree = tree_of(case_of("runpath-before-default-path"))
+    first = Linker(tree).load("/app/prog").edges["/app/prog"][0]
+    assert (first.needed, first.path, first.how) == ("/lib64/ld-linux-x86-64.so.2", None, How.NOT_FOUND)
+
+
+def test_a_library_that_a_program_loads_is_judged_in_that_program() -> None:
+    tree = tree_of(case_of("rpath-inherited"))
+    graph = link(Linker(tree), sorted(tree.entries))
+    assert [load.root for load in graph.loads] == ["/app/prog"]
+    assert [edge.path for edge in graph.edges["/priv/liba.so"]] == ["/priv/libb.so"]
+
+
+def test_a_name_missing_in_any_process_is_shown() -> None:
+    tree = tree_of(case_of("runpath-not-inherited"))
+    graph = link(Linker(tree), sorted(tree.entries))
+    assert [edge.path for edge in graph.edges["/priv/liba.so"]] == [None]
+
+
+def test_libraries_that_need_each_other_are_loaded_once() -> None:
+    tree = read_folder(FIXTURES / "trees" / "breadth-first-the-first-requester-decides")
+    paths = ["/lib/liba.so", "/lib/libb.so", "/of-a/libx.so", "/of-b/libx.so"]
+    graph = link(Linker(tree), paths)
+    assert {load.root for load in graph.loads} == {"/lib/liba.so", "/lib/libb.so"}
