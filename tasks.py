@@ -1,1 +1,214 @@
-from invoke import task
+"""The commands: parse options, call, print. `./inv --list` names them, `./inv --help TASK` explains one."""
+
+import dataclasses
+import json as js
+import sys
+from typing import Any
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from cli.failures import reported
+from cli.words import take_words
+
+take_words(
+    {"verify": ("photo", None), "audit": ("target", 1), "fetch-model": ("name", None), "test": ("path", None)}
+)
+
+# What several tasks take.
+_MODEL = {"model": "a model of the catalogue (fetch-model --list); default: invoke.yaml's"}
+_ARCH = {"arch": "amd64 or arm64; default: the engine's own"}
+_JSON = {"json": "print the result as JSON on stdout; progress stays on stderr"}
+
+
+def _pipeline(c: Context, **options: Any) -> Any:
+    from cli.pipeline import Pipeline  # so that `--list` and `--help` need not import the engine's client
+
+    return Pipeline({**c.config, **{key: value for key, value in options.items() if value}})
+
+
+@task(help={"stop": "stop the engine, if it is one that under48 started"})
+@reported
+def engine(c: Context, stop: bool = False) -> None:
+    """Find a Docker engine; on Debian or Ubuntu, as root, install and start one where there is none.
+
+    Examples:
+        ./inv engine           what build and verify do first
+        ./inv engine --stop    stops what this project started, and nothing else
+    """
+    from images import engine as engines
+
+    if stop:
+        print(engines.stop())
+    else:
+        _pipeline(c).engine  # noqa: B018 - finding it is the work
+
+
+@task(
+    iterable=["name", "mirror"],
+    help={
+        "name": "models, labels or samples, as plain words, too; default: invoke.yaml's model and its labels",
+        "list": "list what there is, how large it is, and whether it is in the cache",
+        "mirror": "folder or URL that holds <host>/<path> of public files, tried first; may be repeated",
+        "all": "fetch the whole catalogue",
+        **_JSON,
+    },
+)
+@reported
+def fetch_model(
+    c: Context, name: Any, mirror: Any, list: bool = False, all: bool = False, json: bool = False
+) -> None:
+    """Fetch models, labels and sample photos into the cache, verified by digest.
+
+    Examples:
+        ./inv fetch-model
+        ./inv fetch-model mobilenet_v1_0.25_224 panda.jpg
+        ./inv fetch-model --list
+        ./inv fetch-model --all --mirror /mnt/mirror
+    """
+    import model_fetch
+    from cli.report import catalog_table
+
+    pipeline = _pipeline(c, mirrors=[*mirror, *c.config.mirrors])
+    if list:
+        rows = model_fetch.list_catalog(pipeline.catalog, pipeline.cache)
+        print(js.dumps([dataclasses.asdict(row) for row in rows], indent=1) if json else catalog_table(rows))
+        return
+    every = [entry.name for entry in pipeline.catalog.entries]
+    names = every if all else name or [pipeline.model.name, pipeline.model.labels]
+    files = [str(path) for path in pipeline.fetch(*names)]
+    print(js.dumps(files, indent=1) if json else "\n".join(files))
+
+
+@task(
+    help={
+        **_MODEL,
+        **_ARCH,
+        "base": "build on this image instead of Debian bookworm",
+        "update-base": "look for a newer base instead of keeping to the one recorded beside the build",
+    }
+)
+@reported
+def build(c: Context, model: str = "", arch: str = "", base: str = "", update_base: bool = False) -> None:
+    """Build the image: TensorFlow Lite compiled for one model, and what it needs to run, from scratch.
+
+    Examples:
+        ./inv build
+        ./inv build --model mobilenet_v1_0.25_224
+    """
+    print(_pipeline(c, model=model, arch=arch, base=base, update_base=update_base).image.tag)
+
+
+@task(help={**_MODEL, **_ARCH})
+@reported
+def package(c: Context, model: str = "", arch: str = "") -> None:
+    """Make build/classify-<model>-<arch>.zip: the action with everything in it; the same bytes every time."""
+    print(_pipeline(c, model=model, arch=arch).package)
+
+
+@task(
+    iterable=["target"],
+    help={
+        "target": "zip, wheel, folder, ELF file or image, as a plain word, too; default: the model's image and zip",
+        **_MODEL,
+        **_ARCH,
+        "limit": "MiB that the target may have: unpacked, or as the zip that it is",
+        "verbose": "list the linkage of every native file",
+        **_JSON,
+    },
+)
+@reported
+def audit(
+    c: Context,
+    target: Any,
+    model: str = "",
+    arch: str = "",
+    limit: str = "",
+    verbose: bool = False,
+    json: bool = False,
+) -> None:
+    """Say whether every native library finds what it needs, and what takes the space; exit code 1 when not.
+
+    Examples:
+        ./inv audit
+        ./inv audit debian:bookworm-slim
+        ./inv audit dist/app-1.0-py3-none-any.whl --json
+    """
+    import audit as auditor
+
+    pipeline = _pipeline(c, model=model, arch=arch, limit=limit)
+    judged = pipeline.audit_target(target[0]) if target else pipeline.audit_built()
+    if json:
+        print(js.dumps([auditor.as_json(*one) for one in judged], indent=1))
+    else:
+        print("\n\n".join(auditor.as_tables(*one, verbose=verbose) for one in judged))
+    sys.exit(max(auditor.exit_status(findings) for _, findings in judged))
+
+
+@task(
+    iterable=["photo"],
+    help={
+        "photo": "files, folders or names of samples, as plain words, too; default: panda.jpg",
+        **_MODEL,
+        **_ARCH,
+        "repeat": "warm calls per photo, of which the median is shown",
+        "memory": "MB that the container may use; default: invoke.yaml's 256",
+        **_JSON,
+    },
+)
+@reported
+def verify(
+    c: Context,
+    photo: Any,
+    model: str = "",
+    arch: str = "",
+    repeat: int = 5,
+    memory: int = 0,
+    json: bool = False,
+) -> None:
+    """Do all that is needed, then run the action in its container as the platform would, and classify photos.
+
+    Each photo gets a container of its own: once cold, then --repeat times warm. Exit code 1 when a sample of
+    the catalogue is taken for something else, or the audit finds an error.
+
+    Examples:
+        ./inv verify panda.jpg
+        ./inv verify ~/photos lion.jpg --json
+    """
+    from cli.pipeline import exit_status
+    from cli.report import details, verdict_table
+    from images.verify import as_json
+
+    pipeline = _pipeline(c, model=model, arch=arch, memory=memory)
+    photos = pipeline.photos(photo or ["panda.jpg"])
+    audited = pipeline.audit_built()
+    verdicts = pipeline.verify(photos, repeat)
+    if json:
+        print(js.dumps(as_json(verdicts), indent=1))
+    else:
+        print(verdict_table(verdicts))
+        if len(verdicts) == 1:
+            print(details(verdicts[0]))
+    sys.exit(exit_status(audited, verdicts))
+
+
+@task(
+    iterable=["path"],
+    help={
+        "path": "test files or folders, as plain words, too; default: all tests",
+        "unit": "only what needs no engine: seconds",
+        "check": "ruff and mypy, too",
+    },
+)
+@reported
+def test(_c: Context, path: Any, unit: bool = False, check: bool = True) -> None:
+    """Set up everything the tests need, check style and types, and run them.
+
+    Examples:
+        ./inv test
+        ./inv test --unit
+        ./inv test tests/test_catalog.py --no-check
+    """
+    from cli import tests
+
+    sys.exit(tests.run(list(path), unit=unit, check=check))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
@@ -14,6 +13,7 @@ from audit.errors import AuditError
 from audit.graph import Broken, Graph, Linker, link
 from audit.loader import PLATFORMS
 from audit.sizes import Sizes, sizes
+from audit.tree import inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,11 +64,7 @@ def analyse(
         raise AuditError(f"--at {at}: name an absolute folder of the runtime, such as {DEFAULT_AT}.")
     at = "/" if runtime is None else runtime.place(at)
     tree = target if runtime is None else runtime.with_mounted(target, at)
-    own = (
-        [posixpath.join(at, path[1:]) for path in target.entries]
-        if runtime is not None
-        else list(tree.entries)
-    )
+    own = [inside(at, path) for path in target.entries] if runtime is not None else list(tree.entries)
     linker = Linker(tree)
     files = [path for path in own if tree.entries[path].kind == "file" and tree.entries[path].same_as is None]
     found = {path: elf for path in files if (elf := linker.elf(path)) is not None}

@@ -135,7 +135,7 @@ def _expand(tree: Tree, patterns: Sequence[str], option: str) -> list[str]:
         found = tree.glob(pattern)
         if not found:
             raise AuditError(
-                f"{option} {pattern}: nothing in {tree.name} matches. Correct or drop the pattern."
+                f"{option} {pattern}: nothing in {tree.name} matches. Correct the pattern, or leave it out."
             )
         paths.extend(found)
     return paths
@@ -144,6 +144,13 @@ def _expand(tree: Tree, patterns: Sequence[str], option: str) -> list[str]:
 def _everything(tree: Tree, paths: Iterable[str]) -> list[str]:
     """Add what lies beneath the folders among `paths`."""
     return [below for path in paths if (real := tree.resolve(path)) for below in (path, *tree.beneath(real))]
+
+
+def _mtime(text: str) -> int:
+    """Read SOURCE_DATE_EPOCH (reproducible-builds.org): seconds since 1970; 0 where it is not set."""
+    if not (text.isdecimal() and len(text) <= 11):
+        raise AuditError(f"SOURCE_DATE_EPOCH is {text!r}: set it to a whole number of seconds, or unset it.")
+    return int(text)
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -159,9 +166,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--keep", action="append", default=[], metavar="GLOB", help="copied as it is; folders whole"
     )
-    parser.add_argument(
-        "--drop", action="append", default=[], metavar="GLOB", help="not among the kept after all"
-    )
     parser.add_argument("--to", required=True, metavar="DIR", help="an empty or new folder")
     return parser.parse_args(argv)
 
@@ -172,12 +176,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         tree = read_folder(options.root)
         needed = closure(tree, _expand(tree, options.entry, "--entry"))
-        dropped = set(_everything(tree, _expand(tree, options.drop, "--drop")))
-        kept = [
-            path for path in _everything(tree, _expand(tree, options.keep, "--keep")) if path not in dropped
-        ]
+        kept = _everything(tree, _expand(tree, options.keep, "--keep"))
         paths = needed | with_links(tree, kept)
-        size = copy_paths(tree, paths, options.to, mtime=int(os.environ.get("SOURCE_DATE_EPOCH", "0")))
+        size = copy_paths(tree, paths, options.to, mtime=_mtime(os.environ.get("SOURCE_DATE_EPOCH", "0")))
     except AuditError as error:
         print(f"closure: {error}", file=sys.stderr)
         return error.exit_code
@@ -185,8 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(
         f"closure: {sum(tree.entries[path].kind == 'file' for path in needed)} files needed, "
         f"{kinds.count('file')} with those kept, {kinds.count('symlink')} symlinks, "
-        f"{kinds.count('dir')} folders, "
-        f"{size:,} bytes -> {options.to}"
+        f"{kinds.count('dir')} folders, {size:,} bytes -> {options.to}"
     )
     return 0
 

@@ -12,15 +12,18 @@ from elftools.common.utils import struct_parse
 from elftools.elf.elffile import ELFFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 MAGIC = b"\x7fELF"
 
 # Far above what any linker writes; a file that claims more is broken or hostile.
 MAX_PROGRAM_HEADERS = 4096
-MAX_DYNAMIC_BYTES = 4 << 20
-MAX_VERSIONS = 65_536
+MAX_DYNAMIC_BYTES = 64 << 10
+MAX_VERNEED_BYTES = 64 << 10
+MAX_VERSIONS = 4096
 MAX_STRING = 4096
+# Names lie close together; so many bytes of the string table are looked at in one go.
+STRINGS_AT_ONCE = 64 << 10
 
 DF_1_NODEFLIB = 0x800  # ld -z nodefaultlib
 DF_1_PIE = 0x0800_0000
@@ -124,7 +127,7 @@ def _read(file: IO[bytes]) -> Elf:
         raise BadElfError(f"unknown file type {header['e_type']}")
     known: dict[str, Any] = {"abi": abi, "type": kind, "defects": tuple(_defects(header, size))}
     if interps:
-        known["interp"] = _string(file, interps[0]["p_offset"], "PT_INTERP")
+        known["interp"] = _strings(file, interps[0]["p_offset"], [0])[0]
     if dynamics:
         known.update(_dynamic(elf, file, segments, dynamics[-1]))
     return Elf(**known)
@@ -156,18 +159,21 @@ def _defects(header: Mapping[str, Any], size: int) -> Iterator[str]:
             yield f"cut short: section headers end at byte {end} of a file of {size}"
 
 
+_STRINGS = {"DT_NEEDED": "needed", "DT_SONAME": "soname", "DT_RPATH": "rpath", "DT_RUNPATH": "runpath"}
+
+
 def _dynamic(
     elf: ELFFile, file: IO[bytes], segments: list[Mapping[str, Any]], segment: Mapping[str, Any]
 ) -> dict[str, Any]:
     tags = _tags(elf, file, segment)
     first = {tag: values[0] for tag, values in tags.items()}
     flags = first.get("DT_FLAGS_1", 0)
-    wanted = [value for tag in _STRINGS for value in tags.get(tag, ())]
-    if wanted and "DT_STRTAB" not in tags:
+    verneed = list(_verneed(elf, file, segments, first)) if "DT_VERNEED" in first else []
+    wanted = {value for tag in _STRINGS for value in tags.get(tag, ())}
+    wanted |= {value for library, names in verneed for value in (library, *names)}
+    if wanted and "DT_STRTAB" not in first:
         raise BadElfError("the dynamic section has no string table")
-    strtab = _offset(segments, first["DT_STRTAB"]) if "DT_STRTAB" in first else 0
-    # In the order of the file: content may come from a stream that is slow to turn back.
-    text = {value: _string(file, strtab + value, "the dynamic string table") for value in sorted(set(wanted))}
+    text = _strings(file, _offset(segments, first["DT_STRTAB"]), wanted) if wanted else {}
     known = {name: text[first[tag]] for tag, name in _STRINGS.items() if name != "needed" and tag in first}
     return {
         **known,
@@ -175,11 +181,8 @@ def _dynamic(
         "needed": tuple(text[value] for value in tags.get("DT_NEEDED", ())),
         "nodeflib": bool(flags & DF_1_NODEFLIB),
         "pie": bool(flags & DF_1_PIE),
-        "verneed": tuple(_verneed(elf, file, segments, first, strtab)) if "DT_VERNEED" in first else (),
+        "verneed": tuple((text[library], tuple(text[name] for name in names)) for library, names in verneed),
     }
-
-
-_STRINGS = {"DT_NEEDED": "needed", "DT_SONAME": "soname", "DT_RPATH": "rpath", "DT_RUNPATH": "runpath"}
 
 
 def _tags(elf: ELFFile, file: IO[bytes], segment: Mapping[str, Any]) -> dict[str, list[int]]:
@@ -197,31 +200,44 @@ def _tags(elf: ELFFile, file: IO[bytes], segment: Mapping[str, Any]) -> dict[str
 
 
 def _verneed(
-    elf: ELFFile, file: IO[bytes], segments: list[Mapping[str, Any]], first: Mapping[str, int], strtab: int
-) -> Iterator[tuple[str, tuple[str, ...]]]:
-    at = _offset(segments, first["DT_VERNEED"])
-    found: list[tuple[int, list[int]]] = []
-    left = MAX_VERSIONS
+    elf: ELFFile, file: IO[bytes], segments: list[Mapping[str, Any]], first: Mapping[str, int]
+) -> Iterator[tuple[int, list[int]]]:
+    """Give, for each library, where its name and those of its needed versions stand in the string table."""
+    file.seek(_offset(segments, first["DT_VERNEED"]))
+    table = BytesIO(file.read(MAX_VERNEED_BYTES))
+    at, left = 0, MAX_VERSIONS
     for _ in range(first.get("DT_VERNEEDNUM", 0)):
-        need = struct_parse(elf.structs.Elf_Verneed, file, at)
+        need = struct_parse(elf.structs.Elf_Verneed, table, at)
         left -= 1 + need["vn_cnt"]
         if left < 0:
             raise BadElfError(f"claims more than {MAX_VERSIONS} needed symbol versions")
         names: list[int] = []
         aux = at + need["vn_aux"]
         for _ in range(need["vn_cnt"]):
-            version = struct_parse(elf.structs.Elf_Vernaux, file, aux)
+            version = struct_parse(elf.structs.Elf_Vernaux, table, aux)
             names.append(version["vna_name"])
             aux += version["vna_next"]
-        found.append((need["vn_file"], names))
+        yield need["vn_file"], names
         if not need["vn_next"]:
             break
         at += need["vn_next"]
-    for library, names in found:
-        yield (
-            _string(file, strtab + library, "the dynamic string table"),
-            tuple(_string(file, strtab + name, "the dynamic string table") for name in names),
-        )
+
+
+def _strings(file: IO[bytes], table: int, wanted: Iterable[int]) -> dict[int, str]:
+    """Read strings in the order of the file: its content may come from a stream that is slow to turn back."""
+    found: dict[int, str] = {}
+    start, chunk = 0, b""
+    for offset in sorted(wanted):
+        end = chunk.find(b"\0", offset - start)
+        if end < 0:
+            file.seek(table + offset)
+            start, chunk = offset, file.read(STRINGS_AT_ONCE)
+            end = chunk.find(b"\0")
+        text = chunk[offset - start : end]
+        if end < 0 or len(text) > MAX_STRING:
+            raise BadElfError("a string of the dynamic section has no end")
+        found[offset] = os.fsdecode(text)
+    return found
 
 
 def _offset(segments: list[Mapping[str, Any]], address: int) -> int:
@@ -238,11 +254,3 @@ def _window(file: IO[bytes], offset: int, length: int, what: str) -> bytes:
     if len(window) < length:
         raise BadElfError(f"cut short in the {what}")
     return window
-
-
-def _string(file: IO[bytes], offset: int, where: str) -> str:
-    file.seek(offset)
-    text, end, _ = file.read(MAX_STRING + 1).partition(b"\0")
-    if not end:
-        raise BadElfError(f"a string in {where} has no end")
-    return os.fsdecode(text)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from audit.elf import MAGIC, BadElfError, Elf, NotElfError, read_elf
-from audit.errors import UnreadableEntryError
+from audit.errors import TooLargeError, UnreadableEntryError
 from audit.loader import How, Loaded, Loader, expand, in_cache, loader_of, searches
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from audit.elf import Abi
     from audit.tree import Tree
+
+
+# A whole Debian takes some 10,000 steps; so many more are an attack on time and memory.
+MAX_STEPS = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class Linker:
         self._loaders: dict[Abi, Loader] = {}
         self._folders: dict[str, str | None] = {}
         self._found: dict[tuple[str, str], str | None] = {}
+        self._steps = 0
 
     def elf(self, path: str) -> Elf | Broken | None:
         """Read the ELF file at `path` (without symlinks); None when it is something else."""
@@ -106,6 +111,19 @@ class Linker:
         process = _Process(self, root)
         return Load(root=path, edges=process.run())
 
+    def count(self) -> None:
+        """Count one name asked for, or one place looked at.
+
+        Raises:
+            TooLargeError: they are more than any real tree takes.
+        """
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            raise TooLargeError(
+                f"{self.tree.name}: its native files need more than {MAX_STEPS:,} look-ups to resolve. "
+                "No real package does: it is broken or hostile."
+            )
+
     def find(self, needed: str, requester: Loaded, program: Loaded) -> Edge:
         """Look for a name that is not loaded yet, rule by rule."""
         abi = program.elf.abi
@@ -130,6 +148,7 @@ class Linker:
 
         Another class or machine is passed over; what is no ELF file, or is damaged, ends the search.
         """
+        self.count()
         path = self._locate(opened)
         if path is None:
             return None
@@ -208,6 +227,7 @@ class _Process:
         return Edge(needed=interp, how=How.INTERP, path=path, opened=interp)
 
     def _resolve(self, needed: str, requester: Loaded) -> Edge:
+        self.linker.count()
         known = self.by_name.get(needed)
         if known is None:
             edge = self.linker.find(needed, requester, self.root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
@@ -185,21 +186,24 @@ def read_conf(tree: Tree) -> Conf:
     """
     if tree.resolve(CACHE) is None:
         return Conf((), ())
-    folders: list[str] = []
-    todo, seen = ["/etc/ld.so.conf"], dict[str, None]()
-    while todo and len(seen) < MAX_CONF_FILES:
-        path = todo.pop(0)
-        if path in seen or tree.resolve(path) is None:
-            continue
-        seen[path] = None
-        for line in _conf_lines(tree, path):
-            word, _, rest = line.partition(" ")
-            if word == "include":
-                todo[:0] = _included(tree, posixpath.join(posixpath.dirname(path), rest.strip()))
-            elif word != "hwcap":
-                folders.append(line.split("=")[0].rstrip("/") or "/")
-    named = dict.fromkeys(folder for folder in folders if folder.startswith("/"))
-    return Conf((CACHE, *seen), tuple(named))
+    files: dict[str, None] = {}
+    folders: dict[str, None] = {}
+    lines: deque[tuple[str, str]] = deque([("/etc", "include ld.so.conf")])
+    while lines:
+        beside, line = lines.popleft()
+        word, _, rest = line.partition(" ")
+        if word == "include":
+            found = [
+                path for path in _included(tree, posixpath.join(beside, rest.strip())) if path not in files
+            ]
+            found = found[: MAX_CONF_FILES - len(files)]
+            files.update(dict.fromkeys(found))
+            # What is included stands where it is included, for the order decides.
+            inner = [(posixpath.dirname(path), line) for path in found for line in _conf_lines(tree, path)]
+            lines.extendleft(reversed(inner))
+        elif line.startswith("/"):
+            folders[line.split("=")[0].rstrip("/") or "/"] = None
+    return Conf((CACHE, *files), tuple(folders))
 
 
 def _conf_lines(tree: Tree, path: str) -> list[str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from audit.tree import Tree
 
-MAX_METADATA_BYTES = 64 << 20
+MAX_METADATA_BYTES = 16 << 20
 DPKG = "/var/lib/dpkg"
 
 Manager = Literal["dpkg", "python", "folder"]
@@ -107,6 +107,7 @@ def owners_of(tree: Tree) -> Mapping[str, Package]:
 def _dpkg(tree: Tree) -> Iterator[tuple[Package, list[str]]]:
     """Read /var/lib/dpkg/status and info/*.list; a list may name /lib/… where the tree has /usr/lib/…."""
     folders: dict[str, str | None] = {}
+    seen: set[str] = set()
 
     def place(listed: str) -> str | None:
         folder, name = posixpath.split(listed)
@@ -120,8 +121,9 @@ def _dpkg(tree: Tree) -> Iterator[tuple[Package, list[str]]]:
             line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " "
         )
         name = fields.get("Package")
-        if name is None or "/" in name:
+        if name is None or "/" in name or name in seen:
             continue
+        seen.add(name)
         package = Package(manager="dpkg", name=name, version=fields.get("Version", ""))
         # "Multi-Arch: same" packages have the architecture in the name of their list.
         lists = (

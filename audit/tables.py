@@ -51,11 +51,13 @@ def verdict(analysis: Analysis, findings: Sequence[Finding]) -> str:
     ]
     word = "NOT GOOD" if exit_status(findings) else "good"
     size = analysis.target.archive_size
-    return (
-        f"Verdict: {word}. {shorten(analysis.target.name, 40)}: {len(analysis.elves)} native files, "
-        f"{f'{analysis.sizes.size:,} bytes unpacked' if size is None else f'{size:,} bytes of zip'}, "
+    rest = (
+        f"{len(analysis.elves)} native files, "
+        f"{f'{analysis.sizes.size:,} bytes' if size is None else f'{size:,} bytes of zip'}, "
         f"{', '.join(counts) or 'no findings'}."
     )
+    name = shorten(analysis.target.name, WIDTH - len(f"Verdict: {word}. : {rest}"))
+    return f"Verdict: {word}. {name}: {rest}"
 
 
 def shorten(text: str, width: int) -> str:
@@ -63,16 +65,16 @@ def shorten(text: str, width: int) -> str:
 
     Names come from archives of strangers: an escape sequence in one must not reach the terminal.
     """
-    plain = "".join(
-        c
-        if c.isprintable()
-        else c.encode("utf-8", "surrogateescape").decode("latin-1").encode("unicode_escape").decode()
-        for c in text
-    )
+    plain = "".join(c if c.isprintable() else _escaped(c) for c in text)
     if len(plain) <= width:
         return plain
     head = (width - 1) // 2
     return f"{plain[:head]}…{plain[-(width - 1 - head) :]}"
+
+
+def _escaped(character: str) -> str:
+    undecoded = 0xDC80 <= ord(character) <= 0xDCFF  # a byte that was no UTF-8 (PEP 383)
+    return f"\\x{ord(character) - 0xDC00:02x}" if undecoded else character.encode("unicode_escape").decode()
 
 
 def _table(title: str, headers: Sequence[str], rows: Iterable[Sequence[object]], align: Sequence[str]) -> str:

@@ -201,14 +201,10 @@ class Tree:
         for parent in parents(at):
             entries.setdefault(parent, DIRECTORY)
         for path, entry in tree.entries.items():
-            place = at if path == "/" else posixpath.join(at, path[1:])
-            if path == "/" and place in entries:
-                continue
-            entries[place] = (
-                entry
-                if entry.same_as is None
-                else replace(entry, same_as=posixpath.join(at, entry.same_as[1:]))
-            )
+            place = inside(at, path)
+            if path != "/" or place not in entries:
+                same = entry.same_as
+                entries[place] = entry if same is None else replace(entry, same_as=inside(at, same))
         name = f"{tree.name} at {at} of {self.name}"
         return replace(self, name=name, entries=MappingProxyType(entries), archive_size=tree.archive_size)
 
@@ -227,6 +223,11 @@ def normalise(name: str) -> str | None:
         return None
     parts = [part for part in name.split("/") if part not in ("", ".")]
     return None if ".." in parts else "/" + "/".join(parts)
+
+
+def inside(at: str, path: str) -> str:
+    """Give where `path` of a tree lies when the tree lies at `at`."""
+    return at if path == "/" else posixpath.join(at, path[1:])
 
 
 def parents(path: str) -> Iterator[str]:

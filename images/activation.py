@@ -43,11 +43,20 @@ class NoAnswer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Classified:
-    """The invoker's verdict: what the user sees, and whether the container is kept for the next activation."""
+    """The invoker's verdict: what the user sees, and whether the container is kept for the next call."""
 
     status: Status
     result: Any
     kept: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogPart:
+    """One activation's lines of one stream; `end` is the byte of the log where the next one's begin."""
+
+    lines: tuple[str, ...]
+    end: int
+    complete: bool  # a sentinel ended it
 
 
 def classify(phase: Phase, answer: Answer | NoAnswer, elapsed_ms: float, limit_ms: float) -> Classified:
@@ -60,19 +69,19 @@ def classify(phase: Phase, answer: Answer | NoAnswer, elapsed_ms: float, limit_m
     return _init(answer) if phase == "init" else _run(answer)
 
 
-def split_logs(text: str) -> tuple[tuple[str, ...], ...]:
-    """The lines of each activation in a stream's log, the last group being what no sentinel has ended yet.
+def read_log(log: bytes, start: int) -> LogPart:
+    """What a stream's whole log holds for the activation after the one that ended at the byte `start`.
 
     A line that contains the sentinel ends an activation and is dropped whole, with any text before it
-    (`DockerContainer.scala`, CompleteAfterOccurrences).
+    (`DockerContainer.scala`, CompleteAfterOccurrences). What comes after it is the next one's.
     """
-    groups: list[list[str]] = [[]]
-    for line in text.splitlines():
-        if SENTINEL in line:
-            groups.append([])
-        else:
-            groups[-1].append(line)
-    return tuple(map(tuple, groups))
+    sentinel = log.rfind(SENTINEL.encode(), start)
+    line_end = log.find(b"\n", sentinel)
+    end = len(log) if sentinel < 0 or line_end < 0 else line_end + 1
+    lines = log[start:end].decode(errors="replace").splitlines()
+    return LogPart(
+        lines=tuple(line for line in lines if SENTINEL not in line), end=end, complete=sentinel >= 0
+    )
 
 
 def _init(answer: Answer) -> Classified:

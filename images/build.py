@@ -1,7 +1,6 @@
 """Builds the image of one model for one architecture: its context, its builds, its labels."""
 
 import hashlib
-import importlib.metadata
 import json
 import subprocess
 import tomllib
@@ -104,14 +103,14 @@ def build_image(
     build("image", "none", _labels(variant, facts, inputs), variant.tag)
     found = _find(engine, variant.tag, inputs)
     assert found is not None, "the engine lost the image it just built"  # noqa: S101
-    return Image(id=found.id, tag=found.tag, size=found.size, labels=found.labels, fresh=True)
+    return Image(id=str(found.id), tag=found.tag, size=found.size, labels=found.labels, fresh=True)
 
 
 def _context(
     variant: Variant, operators: Sequence[Operator], wheels: Sequence[Path]
 ) -> dict[str, bytes | Path]:
     wanted = [{"builtin": o.builtin, "version": o.version, "custom": o.custom} for o in operators]
-    return {
+    context: dict[str, bytes | Path] = {
         "recipe": RECIPE,
         "operators/operators.json": json.dumps(wanted).encode(),
         "model/model.tflite": variant.model_file,
@@ -123,7 +122,9 @@ def _context(
         "auditor/errors.py": ROOT / "errors.py",
         "auditor/elftools": Path(elftools.__file__).parent,
         "mirror/README": b"sources that a mirror had when this was built\n",
-    } | {f"wheels/{wheel.name}": wheel for wheel in wheels}
+    }
+    context.update({f"wheels/{wheel.name}": wheel for wheel in wheels})
+    return context
 
 
 def _model_json(model: Model) -> bytes:
@@ -171,7 +172,11 @@ def _add(total: "hashlib._Hash", name: str, content: bytes) -> None:
 
 def _mirrored_sources(mirrors: Sequence[Path], architecture: Architecture) -> dict[str, Path]:
     rows = tomllib.loads((RECIPE / "sources.toml").read_text())["source"]
-    pools = [f"pool/main/{row['pool']}" for row in rows if row.get("arch", architecture.debian) == architecture.debian]
+    pools = [
+        f"pool/main/{row['pool']}"
+        for row in rows
+        if row.get("arch", architecture.debian) == architecture.debian
+    ]
     found = {f"mirror/{pool}": mirror / pool for mirror in reversed(mirrors) for pool in pools}
     return {name: file for name, file in found.items() if file.is_file()}
 
@@ -183,7 +188,9 @@ def _labels(variant: Variant, facts: Mapping[str, bytes], inputs: str) -> dict[s
         "org.opencontainers.image.title": f"under48 classify {model.name}",
         "org.opencontainers.image.description": "An image classifier as an Apache OpenWhisk action",
         "org.opencontainers.image.licenses": "Apache-2.0",
-        "org.opencontainers.image.version": tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"],
+        "org.opencontainers.image.version": tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+            "version"
+        ],
         "org.opencontainers.image.revision": _revision(),
         "org.opencontainers.image.base.name": base.reference,
         "org.opencontainers.image.base.digest": base.digest,
@@ -192,7 +199,6 @@ def _labels(variant: Variant, facts: Mapping[str, bytes], inputs: str) -> dict[s
         "org.under48.operators": facts["operators.txt"].decode().replace("\n", " ").strip(),
         "org.under48.architecture": variant.architecture.name,
         "org.under48.versions": facts["versions.txt"].decode(),
-        "org.under48.pyelftools": importlib.metadata.version("pyelftools"),
         INPUTS_LABEL: inputs,
     }
 
@@ -218,4 +224,4 @@ def _find(engine: docker.DockerClient, tag: str, inputs: str) -> Image | None:
         return None
     if found.labels.get(INPUTS_LABEL) != inputs:
         return None
-    return Image(id=found.id, tag=tag, size=found.attrs["Size"], labels=found.labels, fresh=False)
+    return Image(id=str(found.id), tag=tag, size=found.attrs["Size"], labels=found.labels, fresh=False)

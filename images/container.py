@@ -23,6 +23,7 @@ from images.protocol import Address
 
 PORT = 8080
 LABEL = "org.under48.invoker"  # on every container started here; its value is the pid of the command
+_TAIL_LINES = 20  # of a container that ended, in the error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +45,10 @@ class Started:
     address: Address
     published: bool  # the address is a port published on loopback, not the container's own
     start_ms: float  # what `docker run -d` took
+
+    def check(self) -> None:
+        """Raise ContainerFailed, with the end of its log, if the container has ended."""
+        _check(self.container)
 
 
 @contextmanager
@@ -76,7 +81,7 @@ def started(
         except APIError as error:
             raise ContainerFailed(f"{image} does not start: {error.explanation or error}") from error
         start_ms = (time.perf_counter() - began) * 1000
-        container.reload()
+        _check(container)
         yield Started(
             container=container,
             address=_address(container, published=published),
@@ -108,7 +113,7 @@ def options(
 
 
 def _bridge_is_here(engine: docker.DockerClient) -> bool:
-    """Whether containers can be called at their own address: the engine's bridge is an interface of this machine.
+    """Whether containers can be called at their own address: the engine's bridge is one of this machine's.
 
     It is not with Docker Desktop, whose engine is in a virtual machine, and not with a rootless engine.
     """
@@ -122,6 +127,20 @@ def _bridge_is_here(engine: docker.DockerClient) -> bool:
     except (NotFound, LookupError, ValueError, OSError):
         return False
     return True
+
+
+def _check(container: Container) -> None:
+    container.reload()
+    state = container.attrs["State"]
+    if state["Status"] not in ("exited", "dead"):
+        return
+    said = container.logs(tail=_TAIL_LINES).decode(errors="replace").splitlines()
+    cause = (
+        "was killed for want of memory" if state["OOMKilled"] else f"ended with status {state['ExitCode']}"
+    )
+    raise ContainerFailed(
+        "\n    ".join((f"the container {cause} and serves nothing; its log ends with:", *said))
+    )
 
 
 def _address(container: Container, *, published: bool) -> Address:

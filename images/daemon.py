@@ -100,7 +100,8 @@ def bring_up(dockerd: Dockerd, state: Path, answers: Callable[[], bool], report:
     """Install docker.io unless it is here, start `dockerd` unless it runs, and wait until `answers()`.
 
     Raises:
-        EngineStartFailed: with what apt-get or the log says.
+        AptFailed: docker.io could not be installed.
+        EngineStartFailed: with the end of the log.
     """
     if answers():  # another command was faster
         return
@@ -129,9 +130,7 @@ def stop(state: Path) -> str:
     if not process.alive:
         record.unlink()
         return f"the engine started from here (pid {process.pid}) had already ended"
-    subprocess.run(
-        [*(apt.privilege() or ()), "kill", "-TERM", str(process.pid)], check=False, capture_output=True
-    )
+    _terminate(process.pid)
     if not _wait(lambda: not process.alive, STOP_SECONDS, lambda: True):
         raise EngineStartFailed(
             f"the engine (pid {process.pid}) does not end in {STOP_SECONDS} s; see {state / 'dockerd.log'}"
@@ -145,24 +144,30 @@ def _start(program: str, dockerd: Dockerd, state: Path, answers: Callable[[], bo
     log = state / "dockerd.log"
     privilege = apt.privilege() or []
     command = [*privilege, program, *dockerd.arguments]
-    if (
-        privilege
-    ):  # through sudo the socket would belong to root and the group docker, which this user is not in
+    if privilege:  # else the socket would belong to the group docker, which this user is not in
         command += ["--group", grp.getgrgid(os.getgid()).gr_name]
     with log.open("wb") as out:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )
-    answered = _wait(answers, START_SECONDS, lambda: child.poll() is None)
-    process = _running(dockerd)
-    if not answered or process is None:
-        how = f"ended with status {child.returncode}" if child.poll() is not None else "does not answer"
-        if child.returncode is None:
-            subprocess.run([*privilege, "kill", "-TERM", str(child.pid)], check=False, capture_output=True)
+    process = None
+    try:
+        if _wait(answers, START_SECONDS, lambda: child.poll() is None):
+            process = _running(dockerd)
+    finally:
+        ended = child.poll() is not None
+        if process is None and not ended:  # too slow, or interrupted: nothing is left that nobody knows of
+            _terminate(child.pid)
+    if process is None:
+        how = f"ended with status {child.returncode}" if ended else "does not answer"
         tail = "\n    ".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
         raise EngineStartFailed(f"{program} was started and {how}; its log, {log}, ends with:\n    {tail}")
     (state / "dockerd.pid").write_text(f"{process.pid} {process.started} {process.boot}\n")
     report(f"started {program} (pid {process.pid}, log {log}); `invoke engine --stop` ends it")
+
+
+def _terminate(pid: int) -> None:
+    subprocess.run([*(apt.privilege() or ()), "kill", "-TERM", str(pid)], check=False, capture_output=True)
 
 
 def _running(dockerd: Dockerd) -> Process | None:

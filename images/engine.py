@@ -73,7 +73,8 @@ def ensure(
 
     Raises:
         EngineMissing: none answers and none can be brought up here; the text says how to get one.
-        EngineStartFailed: installing or starting it failed; with the end of its log.
+        AptFailed: docker.io could not be installed.
+        EngineStartFailed: it was started and did not come up; with the end of its log.
         EngineForbidden, EngineUnsuitable: as `connect`.
     """
     try:

@@ -9,16 +9,17 @@ from typing import Any, cast
 
 import docker
 
-from images.activation import Answer, Classified, NoAnswer, Phase, classify, split_logs
+from images.activation import Answer, Classified, LogPart, NoAnswer, Phase, classify, read_log
 from images.container import Limits, Started, started
-from images.errors import ContainerFailed
 from images.protocol import encode, post
 
 __all__ = ["Activation", "ColdStart", "Invoker", "Limits", "Memory", "invoker"]
 
 LOG_SECONDS = 2.0  # without the sentinels, after which the invoker stops waiting for them
 LOG_POLL_SECONDS = 0.01
-_TAIL_LINES = 20  # of a container that ended, in the error
+OOM_SECONDS = 2.0  # waitForOomState in DockerContainer.scala
+OOM_POLL_SECONDS = 0.1
+_SILENCE = LogPart(lines=(), end=0, complete=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +67,7 @@ class Invoker:
     action: str = "classify"
     _init_ms: float = 0
     _run_ms: float | None = None
-    _activations: int = 0  # whose logs have been read
+    _log_ends: tuple[int, int] = (0, 0)  # bytes of stdout and stderr that earlier activations had
 
     def init(self, *, code: str | None = None, binary: bool = False, main: str = "main") -> Activation:
         """Post to /init; without `code` as for an image with the action built in.
@@ -105,11 +106,15 @@ class Invoker:
         dropable = details.get("total_inactive_file", details.get("inactive_file", 0))  # cgroup v1, v2
         return Memory(used=stats["usage"] - dropable, peak=stats.get("max_usage"), limit=stats["limit"])
 
-    @property
     def oom_killed(self) -> bool:
-        """Whether the kernel has killed the server for want of memory."""
-        self.running.container.reload()
-        return bool(self.running.container.attrs["State"]["OOMKilled"])
+        """Whether the kernel has killed the server for want of memory; the engine knows it a moment later."""
+        deadline = time.monotonic() + OOM_SECONDS
+        while True:
+            self.running.container.reload()
+            state = self.running.container.attrs["State"]
+            if state["OOMKilled"] or not state["Running"] or time.monotonic() > deadline:
+                return bool(state["OOMKilled"])
+            time.sleep(OOM_POLL_SECONDS)
 
     def _post(self, phase: Phase, message: Mapping[str, Any]) -> Activation:
         body = encode(message)
@@ -120,21 +125,25 @@ class Invoker:
             body,
             seconds=self.limits.timeout_ms / 1000,
             retry_dropped=self.running.published,
-            while_refused=self._still_there if phase == "init" else None,
+            while_refused=self.running.check if phase == "init" else None,
         )
         elapsed_ms = (time.perf_counter() - began) * 1000
-        if isinstance(answer, NoAnswer) and self.oom_killed:
+        in_time = elapsed_ms < self.limits.timeout_ms
+        if isinstance(answer, NoAnswer) and in_time and self.oom_killed():
             answer = NoAnswer(reason=answer.reason, oom_killed=True)
         classified = classify(phase, answer, elapsed_ms, self.limits.timeout_ms)
-        stdout, stderr, complete = ((), (), True) if phase == "init" and classified.kept else self._logs()
+        quiet = phase == "init" and classified.kept  # what it printed is the first activation's
+        stdout, stderr = (
+            (_SILENCE, _SILENCE) if quiet else self._logs(LOG_SECONDS if isinstance(answer, Answer) else 0)
+        )
         return Activation(
             status_code=answer.status_code if isinstance(answer, Answer) else None,
             body=answer.body.decode(errors="replace") if isinstance(answer, Answer) else answer.reason,
             classified=classified,
             elapsed_ms=elapsed_ms,
-            stdout=stdout,
-            stderr=stderr,
-            logs_complete=complete,
+            stdout=stdout.lines,
+            stderr=stderr.lines,
+            logs_complete=stdout.complete and stderr.complete,
             oom_killed=isinstance(answer, NoAnswer) and answer.oom_killed,
         )
 
@@ -149,36 +158,23 @@ class Invoker:
             "deadline": str(int(time.time() * 1000) + self.limits.timeout_ms),
         }
 
-    def _still_there(self) -> None:
-        self.running.container.reload()
-        state = self.running.container.attrs["State"]
-        if state["Status"] in ("exited", "dead"):
-            said = self.running.container.logs(tail=_TAIL_LINES).decode(errors="replace").splitlines()
-            tail = "\n    ".join(["", *said])
-            cause = (
-                "was killed for want of memory" if state["OOMKilled"] else f"ended with {state['ExitCode']}"
-            )
-            raise ContainerFailed(
-                f"the container {cause} before its server listened; its log ends with:{tail}"
-            )
+    def _logs(self, patience: float) -> tuple[LogPart, LogPart]:
+        """What stdout and stderr hold of this activation.
 
-    def _logs(self) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
-        """This activation's lines of both streams, and whether a sentinel ended both.
-
-        The engine writes the log a moment after the server has, so it is read until the sentinels are in it.
+        The engine writes the log a moment after the server has, so the sentinels are waited for, `patience`
+        seconds at most; a server that broke off has none to send.
         """
-        read = self._activations
-        self._activations += 1
-        deadline = time.monotonic() + LOG_SECONDS
+        deadline = time.monotonic() + patience
         while True:
-            streams = [
-                split_logs(self.running.container.logs(stdout=out, stderr=not out).decode(errors="replace"))
-                for out in (True, False)
-            ]
-            complete = all(len(groups) > read + 1 for groups in streams)
-            if complete or time.monotonic() > deadline:
-                stdout, stderr = (groups[read] if len(groups) > read else () for groups in streams)
-                return stdout, stderr, complete
+            stdout, stderr = (
+                read_log(
+                    self.running.container.logs(stdout=first, stderr=not first), self._log_ends[not first]
+                )
+                for first in (True, False)
+            )
+            if (stdout.complete and stderr.complete) or time.monotonic() > deadline:
+                self._log_ends = (stdout.end, stderr.end)
+                return stdout, stderr
             time.sleep(LOG_POLL_SECONDS)
 
 

@@ -23,7 +23,7 @@ class BadModel(Under48Error):
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
 class Operator:
-    """One kind of operator: its number in `enum BuiltinOperator`, its version, and its name when it is custom."""
+    """One kind of operator: its number in `enum BuiltinOperator`, its version, its name when custom."""
 
     builtin: int
     version: int
@@ -59,7 +59,7 @@ def _operator_codes(model: bytes) -> Iterator[Operator]:
         builtin = _scalar(model, _field(model, table, 3), "<i", 0)
         version = _scalar(model, _field(model, table, 2), "<i", 1)
         custom = _field(model, table, 1)
-        # schema.fbs: files written before builtin_code existed have only the deprecated one; the larger one counts.
+        # schema.fbs: files from before builtin_code have only the deprecated one; the larger one counts.
         yield Operator(
             builtin=max(deprecated, builtin),
             version=version,

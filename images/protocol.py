@@ -45,12 +45,12 @@ def post(  # noqa: PLR0913
         except http.client.RemoteDisconnected as error:
             refused, reason = retry_dropped, f"closed without an answer ({error})"
         except (OSError, http.client.HTTPException) as error:
-            dropped = retry_dropped and isinstance(error, ConnectionResetError)
+            dropped = retry_dropped and isinstance(error, ConnectionResetError | BrokenPipeError)
             refused, reason = dropped or getattr(error, "errno", None) in _NOT_YET, str(error) or repr(error)
-        if not refused or while_refused is None or time.monotonic() + RETRY_SECONDS >= deadline:
+        if not refused or while_refused is None or time.monotonic() >= deadline:
             return NoAnswer(reason=reason)
         while_refused()
-        time.sleep(RETRY_SECONDS)
+        time.sleep(max(0, min(RETRY_SECONDS, deadline - time.monotonic())))
 
 
 def _once(address: Address, path: str, body: bytes, deadline: float) -> Answer | NoAnswer:

@@ -1,4 +1,4 @@
-"""The shipped action with its real library and model: photos in, labels out, and what is wrong with the rest."""
+"""The shipped action with its real library and model: photos in, labels out, or what is wrong with them."""
 
 from __future__ import annotations
 

@@ -52,12 +52,15 @@ def test_every_parent_is_a_folder_of_the_tree() -> None:
 
 def test_unsafe_and_duplicate_names_are_remembered() -> None:
     builder = TreeBuilder("x")
-    builder.add_all([("../a", FILE), ("/b", FILE), ("c", FILE), ("c", LINK), ("d/", FOLDER), ("d/", FOLDER)])
+    builder.add_all(
+        [("../a", FILE), ("/b", FILE), ("", FILE), ("c", FILE), ("c", LINK), ("d/", FOLDER), ("d/", FOLDER)]
+    )
     tree = builder.build("zip")
     assert tree.entries["/c"] is LINK
     assert tree.anomalies == (
         Anomaly(kind="unsafe-name", name="../a"),
         Anomaly(kind="unsafe-name", name="/b"),
+        Anomaly(kind="unsafe-name", name=""),
         Anomaly(kind="duplicate-name", name="c"),
     )
 

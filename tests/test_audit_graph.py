@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from audit import graph
+from audit.errors import TooLargeError
 from audit.graph import Linker, link
 from audit.loader import How
 from audit.readers.folder import read_folder
@@ -67,19 +69,26 @@ def test_a_missing_interpreter_is_an_unresolved_edge() -> None:
 
 def test_a_library_that_a_program_loads_is_judged_in_that_program() -> None:
     tree = tree_of(case_of("rpath-inherited"))
-    graph = link(Linker(tree), sorted(tree.entries))
-    assert [load.root for load in graph.loads] == ["/app/prog"]
-    assert [edge.path for edge in graph.edges["/priv/liba.so"]] == ["/priv/libb.so"]
+    linked = link(Linker(tree), sorted(tree.entries))
+    assert [load.root for load in linked.loads] == ["/app/prog"]
+    assert [edge.path for edge in linked.edges["/priv/liba.so"]] == ["/priv/libb.so"]
 
 
 def test_a_name_missing_in_any_process_is_shown() -> None:
     tree = tree_of(case_of("runpath-not-inherited"))
-    graph = link(Linker(tree), sorted(tree.entries))
-    assert [edge.path for edge in graph.edges["/priv/liba.so"]] == [None]
+    linked = link(Linker(tree), sorted(tree.entries))
+    assert [edge.path for edge in linked.edges["/priv/liba.so"]] == [None]
 
 
 def test_libraries_that_need_each_other_are_loaded_once() -> None:
     tree = read_folder(FIXTURES / "trees" / "breadth-first-the-first-requester-decides")
     paths = ["/lib/liba.so", "/lib/libb.so", "/of-a/libx.so", "/of-b/libx.so"]
-    graph = link(Linker(tree), paths)
-    assert {load.root for load in graph.loads} == {"/lib/liba.so", "/lib/libb.so"}
+    linked = link(Linker(tree), paths)
+    assert {load.root for load in linked.loads} == {"/lib/liba.so", "/lib/libb.so"}
+
+
+def test_a_tree_that_asks_for_too_much_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "MAX_STEPS", 3)
+    tree = tree_of(case_of("rpath-inherited"))
+    with pytest.raises(TooLargeError, match="more than 3 look-ups"):
+        link(Linker(tree), sorted(tree.entries))

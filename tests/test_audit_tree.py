@@ -47,7 +47,9 @@ MERGED = tree_of(
         ("/into/file", None, ("/into/file",)),
     ],
 )
-def test_a_path_is_followed_as_the_kernel_follows_it(path: str, real: str | None, links: tuple[str, ...]) -> None:
+def test_a_path_is_followed_as_the_kernel_follows_it(
+    path: str, real: str | None, links: tuple[str, ...]
+) -> None:
     walk = MERGED.walk(path)
     assert (walk.real, walk.links) == (real, links)
 
@@ -89,7 +91,9 @@ def test_a_name_becomes_a_path_or_is_refused(name: str, path: str | None) -> Non
     assert normalise(name) == path
 
 
-GLOBBED = tree_of("/usr/lib/a.so", "/usr/lib/b.so.1", "/usr/lib/py/c.so", "/usr/lib/py/sub/d.so", lib="usr/lib")
+GLOBBED = tree_of(
+    "/usr/lib/a.so", "/usr/lib/b.so.1", "/usr/lib/py/c.so", "/usr/lib/py/sub/d.so", lib="usr/lib"
+)
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,18 @@ def test_a_socket_that_may_not_be_opened_is_told_apart_from_none() -> None:
             os.seteuid(0)
 
 
+def test_a_machine_without_an_engine_is_told_how_to_get_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nothing = Endpoint(url=f"unix://{tmp_path}/none.sock", named_by="the usual sockets")
+    monkeypatch.setattr(engine, "usual", lambda *_: (nothing,))
+    monkeypatch.setattr(daemon, "this_system", lambda: "fedora")
+    monkeypatch.setattr(daemon, "possible", lambda: False)
+    for find in (engine.connect, engine.ensure):
+        with pytest.raises(EngineMissing, match=r"no Docker engine answers here; .*moby-engine"):
+            find(environ={"DOCKER_CONTEXT": "default"})
+
+
 def _write_context(folder: Path, name: str, **endpoint: object) -> str:
     key = hashlib.sha256(name.encode()).hexdigest()
     meta = folder / "contexts/meta" / key / "meta.json"
@@ -226,7 +238,7 @@ def test_the_usual_sockets_are_those_of_the_system_and_of_the_user() -> None:
     assert "unix:///home/u/.colima/default/docker.sock" in urls
 
 
-# From here on: starting and stopping. The stand-in behaves as dockerd does where it matters here: it writes its
+# From here on: starting and stopping. The stand-in behaves as dockerd does where it matters: it writes its
 # pid file, answers a while after it was started, and ends at SIGTERM.
 STAND_IN = """#!/bin/sh
 echo "starting $*"
@@ -348,3 +360,15 @@ def test_each_distribution_is_told_its_own_way_to_an_engine(families: tuple[str,
 @pytest.mark.parametrize(("system", "says"), [("darwin", "Docker Desktop"), ("wsl", "WSL integration")])
 def test_each_system_is_told_its_own_way_to_an_engine(system: str, says: str) -> None:
     assert says in daemon.advice(system)
+
+
+def test_an_interrupted_start_leaves_no_daemon(stand_in: daemon.Dockerd, tmp_path: Path) -> None:
+    def interrupted() -> bool:
+        if stand_in.pidfile.exists():
+            raise KeyboardInterrupt
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        daemon.bring_up(stand_in, tmp_path / "state", interrupted, print)
+    pid = int(stand_in.pidfile.read_text())
+    assert daemon._wait(lambda: daemon.Process.of(pid) is None, 5, lambda: True)

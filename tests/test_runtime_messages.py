@@ -28,7 +28,7 @@ class Scalar:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"a"', b"7", b"\xff{}", b"[" * 100_000, b"9" * 5000])
 def test_a_body_that_is_no_object_is_malformed(body: bytes) -> None:
-    with pytest.raises(MalformedError, match="^Error unmarshaling request: "):
+    with pytest.raises(MalformedError, match=r"^Error unmarshaling request: "):
         read_object(bytearray(body))
 
 
@@ -123,7 +123,7 @@ LOOP.append(LOOP)
 )
 def test_what_json_cannot_hold_is_refused_with_a_reason(result: object) -> None:
     with pytest.raises(
-        ResultError, match="^The action did not return a dictionary or array that JSON can hold: ."
+        ResultError, match=r"^The action did not return a dictionary or array that JSON can hold: ."
     ):
         result_body(result)
 

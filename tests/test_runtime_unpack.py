@@ -53,7 +53,7 @@ def test_code_is_decoded_as_its_flag_says() -> None:
 
 @pytest.mark.parametrize("code", ["def main", "AAA", "AA=A", "☃☃☃☃"])
 def test_binary_code_that_is_not_base64_is_malformed(code: str) -> None:
-    with pytest.raises(MalformedError, match="^cannot decode the request: "):
+    with pytest.raises(MalformedError, match=r"^cannot decode the request: "):
         unpack.decode(code, binary=True)
 
 

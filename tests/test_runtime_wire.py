@@ -5,7 +5,10 @@ import pytest
 from images.runtime.wire import MOST_BODY, MOST_HEAD, BadRequestError, RequestReader, write_response
 
 PLAIN = b'POST /init?x=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\n{"a":1}'
-CHUNKED = b'POST /run HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;name=x\r\n{"a\r\n004\r\n":1}\r\n0\r\nTrailer: y\r\n\r\n'
+CHUNKED = (
+    b"POST /run HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b'3;name=x\r\n{"a\r\n004\r\n":1}\r\n0\r\nTrailer: y\r\n\r\n'
+)
 
 
 @pytest.mark.parametrize(("raw", "path"), [(PLAIN, "/init"), (CHUNKED, "/run")])

@@ -16,7 +16,7 @@ _LARGEST_SIDE = 1 << 20
 
 # What Pillow's decoders hold beside the image itself, in bytes per pixel, measured with Pillow 9.4 and 13.0
 # (VmHWM around `load` of a 3000 x 3000 image): WebP keeps two canvases and a copy; a TIFF may be one strip.
-_EXTRA_BYTES = {"WebP": 12, "TIFF": 8, "PNG": 0, "BMP": 0, "GIF": 4}
+_EXTRA_BYTES = {"WebP": 12, "TIFF": 8, "PNG": 0, "BMP": 0, "GIF": 1}
 
 # Bytes per pixel in memory: Pillow pads every mode of several channels to four bytes.
 _MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}

@@ -44,7 +44,7 @@ class TreeBuilder:
     def add(self, name: str, entry: Entry) -> str | None:
         """Add an entry under its name in the archive; give its path, or None when the name is not safe."""
         path = normalise(name)
-        if path is None:
+        if path is None or (path == "/" and entry.kind != "dir"):
             self.note(Anomaly(kind="unsafe-name", name=name))
             return None
         self.put(path, entry)

@@ -54,7 +54,7 @@ def read_zip(file: IO[bytes], name: str) -> Tree:
 
 def _zip_entry(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Entry:
     mode = member.external_attr >> 16
-    if member.is_dir():
+    if member.filename.endswith("/"):
         return Entry(kind="dir", mode=stat.S_IMODE(mode) or 0o755)
     if stat.S_ISLNK(mode):
         return Entry(kind="symlink", mode=0o777, target=_zip_link(archive, member))

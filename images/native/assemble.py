@@ -2,8 +2,9 @@
 
     assemble.py ROOTFS.toml TARGET_FOLDER OUTPUT_FOLDER
 
-TARGET_FOLDER holds everything, OUTPUT_FOLDER gets what the image needs: the closure that the auditor computes, the
-files that rootfs.toml keeps, and what a package manager's scripts would have made. Nothing of the target is executed.
+TARGET_FOLDER holds everything, OUTPUT_FOLDER gets what the image needs: the closure that the auditor computes,
+the files that rootfs.toml keeps, and what a package manager's scripts would have made. Nothing of the target is
+executed.
 """
 
 import os
@@ -31,7 +32,9 @@ def drop(target: Path, patterns: list[str]) -> None:
 def keep_closure(target: Path, output: Path, recipe: dict[str, Any]) -> None:
     options = [word for entry in recipe["entry_points"] for word in ("--entry", entry)]
     options += [word for path in recipe["keep"] for word in ("--keep", path)]
-    subprocess.run([sys.executable, "-m", "audit.closure", str(target), *options, "--to", str(output)], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "audit.closure", str(target), *options, "--to", str(output)], check=True
+    )
 
 
 def strip_debug(target: Path) -> None:
@@ -49,7 +52,7 @@ def strip_debug(target: Path) -> None:
 
 
 def write_accounts(output: Path) -> None:
-    """Names for the two users there are: programs ask for them, and `nobody` needs a home that it can write."""
+    """Names for the two users there are: programs ask for them, and `nobody` needs a home to write to."""
     lines = {
         "passwd": f"root:x:0:0:root:/:/nonexistent\nnobody:x:{USER}:{USER}:nobody:/tmp:/nonexistent\n",
         "group": f"root:x:0:\nnogroup:x:{USER}:\n",
@@ -74,7 +77,7 @@ def write_certificates(target: Path, output: Path) -> None:
 
 
 def keep_package_records(target: Path, output: Path) -> None:
-    """Keeps, of each package with a file in the image, its status, the list of those files, and its licence."""
+    """Keeps, of each package with a file in the image, its status, the list of its files, and its licence."""
     source, records = target / "var/lib/dpkg", output / "var/lib/dpkg"
     (records / "info").mkdir(parents=True)
     kept = []

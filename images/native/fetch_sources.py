@@ -2,9 +2,9 @@
 
     fetch_sources.py SOURCES.toml ARCHITECTURE MIRROR_FOLDER OUTPUT_FOLDER
 
-A source is looked for in the mirror, in the pool of every Debian archive that apt is configured with, and last at
-upstream's address. apt's own downloader is used, so that its proxies, certificates and retries hold here, too.
-Each goes to OUTPUT_FOLDER/<name>; versions.txt there names all of them, and licences/<name>/ holds their licences.
+A source is looked for in the mirror, in the pool of every Debian archive that apt is configured with, and last
+at upstream's address. apt's own downloader is used, so that its proxies, certificates and retries hold here, too.
+Each goes to OUTPUT_FOLDER/<name>; versions.txt there names all of them, licences/<name>/ holds their licences.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ def fetch(row: dict[str, Any], mirror: Path, into: Path) -> Path:
         FetchError: no place has it with the digest that its row names.
     """
     complaints = []
-    mirrored = mirror / POOL / row["pool"]
+    mirrored: Path = mirror / POOL / row["pool"]
     if mirrored.is_file():
         if hashlib.sha256(mirrored.read_bytes()).hexdigest() == row["sha256"]:
             return mirrored
@@ -73,7 +73,9 @@ def unpack(file: Path, folder: Path) -> None:
         subprocess.run(["dpkg-deb", "-x", str(file), str(folder)], check=True)
         return
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        subprocess.run(["tar", "--extract", "--no-same-owner", "--file", str(file), "--directory", scratch], check=True)
+        subprocess.run(
+            ["tar", "--extract", "--no-same-owner", "--file", str(file), "--directory", scratch], check=True
+        )
         inside = list(Path(scratch).iterdir())
         top = inside[0] if len(inside) == 1 and inside[0].is_dir() else Path(scratch)
         for entry in top.iterdir():

@@ -1,11 +1,12 @@
-"""Chooses what TensorFlow Lite must be compiled with: a model's operators to kernel sources and registrations.
+"""Chooses what TensorFlow Lite is compiled with: from a model's operators to sources and registrations.
 
 Runs in the compile stage, on the sources themselves, so that a newer TensorFlow needs no table to be kept up.
 
     select_operators.py OPERATORS.json TENSORFLOW_LITE_FOLDER OUTPUT_FOLDER
 
-OPERATORS.json is a list of {"builtin": number, "version": number, "custom": name or null}. Written are kernels.txt
-(source files below kernels/), operators.inc (U48_OPERATOR lines for classifier.cc) and operators.txt (the names).
+OPERATORS.json is a list of {"builtin": number, "version": number, "custom": name or null}. Written are
+kernels.txt (source files below kernels/), operators.inc (U48_OPERATOR lines for classifier.cc) and operators.txt
+(the names).
 """
 
 import json
@@ -46,11 +47,15 @@ def registered(register: str) -> dict[str, Registration]:
     for operator, function, versions in calls:
         numbers = [int(n) for n in re.findall(r"\d+", versions)] + [1, 1]
         if operator == function:
-            found[operator] = Registration(operator, numbers[0], numbers[1] if len(numbers) > 3 else numbers[0])
+            found[operator] = Registration(
+                operator, numbers[0], numbers[1] if len(numbers) > 3 else numbers[0]
+            )
     return found
 
 
-def choose(wanted: list[dict[str, object]], names: dict[int, str], known: dict[str, Registration]) -> list[Registration]:
+def choose(
+    wanted: list[dict[str, object]], names: dict[int, str], known: dict[str, Registration]
+) -> list[Registration]:
     """The registrations for the operators a model has.
 
     Raises:

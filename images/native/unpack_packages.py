@@ -1,10 +1,11 @@
-"""Unpacks Debian packages and all that they depend on into a folder, for any architecture, running none of them.
+"""Unpacks Debian packages and all that they depend on into a folder, for any architecture, running none.
 
     unpack_packages.py ARCHITECTURE OUTPUT_FOLDER ROOTFS.toml
 
-The packages are those that rootfs.toml names; apt resolves the dependencies against an empty system. Beside the files, OUTPUT_FOLDER/var/lib/dpkg gets the status
-and the file list of each package, as dpkg would have written them, so that sizes and licences can be told by package.
-What rootfs.toml lists of Python's library is compiled to byte code, by this stage's Python of the same version.
+The packages are those that rootfs.toml names; apt resolves their dependencies against an empty system. Beside the
+files, OUTPUT_FOLDER/var/lib/dpkg gets the status and the file list of each package, as dpkg would have written
+them, so that sizes and licences can be told by package. What rootfs.toml lists of Python's library is compiled to
+byte code, by this stage's Python of the same version.
 """
 
 import importlib
@@ -47,7 +48,9 @@ def unpack(deb: Path, target: Path) -> None:
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE) as files:
         untar = ["tar", "--extract", "--keep-directory-symlink", "--directory", str(target)]
         subprocess.run(untar, stdin=files.stdout, check=True)
-    name = subprocess.run(["dpkg-deb", "-f", str(deb), "Package"], check=True, capture_output=True, text=True).stdout
+    name = subprocess.run(
+        ["dpkg-deb", "-f", str(deb), "Package"], check=True, capture_output=True, text=True
+    ).stdout
     control = subprocess.run(["dpkg-deb", "-f", str(deb)], check=True, capture_output=True, text=True).stdout
     dpkg = target / "var/lib/dpkg"
     (dpkg / "info").mkdir(parents=True, exist_ok=True)
@@ -61,12 +64,15 @@ def unpack(deb: Path, target: Path) -> None:
 
 
 def compile_library(target: Path, modules: list[str]) -> None:
-    """Byte code for `modules` and all that they import, whose validity is tied to no timestamp (PEP 552, unchecked)."""
+    """Byte code for `modules` and all that they import, tied to no timestamp (PEP 552, unchecked hashes)."""
     for module in modules:
         importlib.import_module(module)
     library = Path(os.__file__).parent
-    loaded = [Path(module.__file__) for module in sys.modules.values() if getattr(module, "__file__", None)]
-    sources = [path.relative_to(library) for path in loaded if path.suffix == ".py" and path.is_relative_to(library)]
+    files = (getattr(module, "__file__", None) for module in sys.modules.values())
+    loaded = [Path(file) for file in files if file]
+    sources = [
+        path.relative_to(library) for path in loaded if path.is_relative_to(library) and path.suffix == ".py"
+    ]
     unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
     for source in sources:
         place = library.relative_to("/") / source

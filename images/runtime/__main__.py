@@ -3,15 +3,13 @@
 import sys
 
 if __name__ == "__main__":
-    # A package under a name that no user code has, and nothing on sys.path: an action may have its own
-    # `runtime`.
-    here = (
-        sys.path.pop(0) if sys.path[0] and __file__.startswith(sys.path[0]) else __file__.rpartition("/")[0]
-    )
+    # A package of a name that no user code has, and nothing on sys.path: an action may have a `runtime` too.
+    del sys.path[0]  # this folder: Python put it there
     package = type(sys)("under48_runtime")
-    package.__path__ = [here or "."]
+    package.__path__ = [__file__.rpartition("/")[0] or "."]
     sys.modules["under48_runtime"] = package
     __package__ = "under48_runtime"
+    __spec__ = None
 
     from .server import main
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import selectors
 import socket
 from collections import deque
-from time import monotonic
+from contextlib import suppress
+from time import monotonic, sleep
 
 from .messages import error_body
 from .wire import CONTINUE, BadRequestError, Request, RequestReader, write_response
@@ -54,9 +55,7 @@ class Connections:
         submit: Callable[[Connection, Request], None],
         on_signal: Callable[[int], None],
     ) -> None:
-        """`submit` gets each whole request, its answer comes back through `reply`; `on_signal` gets signal
-        numbers.
-        """
+        """`submit` gets each whole request (answer with `reply`), `on_signal` the numbers of signals."""
         self._listener = listener
         self._submit = submit
         self._on_signal = on_signal
@@ -78,7 +77,8 @@ class Connections:
         """Send an answer; to be called from any thread, once for each submitted request."""
         connection.closing = not request.keep_alive
         self._replies.append((connection, write_response(status, body, keep_alive=request.keep_alive)))
-        self._wake_out.send(b"\0")
+        with suppress(BlockingIOError):  # then enough bytes are waiting to wake the thread
+            self._wake_out.send(b"\0")
 
     def serve(self) -> None:
         """Serve for ever."""
@@ -101,8 +101,9 @@ class Connections:
                 client, _ = self._listener.accept()
             except BlockingIOError:
                 return
-            except OSError:  # out of descriptors, or the client has gone already
+            except OSError:  # the action has used up the descriptors, or the client has gone already
                 self._evict()
+                sleep(0.01)  # the listener stays readable: no spinning while nothing can be freed
                 return
             if len(self._open) >= MOST_CONNECTIONS:
                 self._evict()
@@ -190,9 +191,7 @@ class Connections:
             self._read(connection, b"")  # the next request may be here already
 
     def _linger(self, connection: Connection) -> None:
-        """Wait a moment for the client to close: closing on unread bytes would reset the answer away (RFC
-        9112, 9.6).
-        """
+        """Wait a moment for the client: closing on unread bytes would reset the answer (RFC 9112, 9.6)."""
         try:
             connection.socket.shutdown(socket.SHUT_WR)
         except OSError:

@@ -32,18 +32,14 @@ class Environment:
         self._lasting = _platform_variables()
 
     def export(self, env: dict[str, str]) -> None:
-        """Export what /init brought, before user code is imported; MalformedError when the system cannot hold
-        it.
-        """
+        """Export what /init brought; MalformedError when the system cannot hold it."""
         _update(env)
         self._lasting |= {name: value for name, value in env.items() if name.startswith(_PREFIX)}
         for name in _CONTEXT & env.keys():
             del self._lasting[name]
 
     def begin(self, message: dict[str, object]) -> None:
-        """Set the context of an activation: every key of /run's body but `value`, and nothing of the one
-        before.
-        """
+        """Set an activation's context, every key of /run's body but `value`; drop that of the one before."""
         wanted = self._lasting | {
             _PREFIX + name.upper(): as_text(value) for name, value in message.items() if name != "value"
         }

@@ -22,9 +22,7 @@ class Host:
     """The state of one container: at most one successful /init, then any number of /run."""
 
     def __init__(self, logs: Logs, built_in: str, roots: Sequence[str]) -> None:
-        """`built_in`: folder of the built-in action, which need not exist; `roots`: where code may be
-        unpacked.
-        """
+        """`built_in`: the built-in action's folder, if there is one; `roots`: where code may be unpacked."""
         self._logs = logs
         self._built_in = built_in if os.path.isdir(built_in) else None
         self._roots = roots
@@ -35,8 +33,7 @@ class Host:
         self._await: Callable[[object], object] | None = None
 
     def load_built_in(self) -> None:
-        """Load the built-in action, if there is one, before anybody asks: this is the cold start's larger
-        part.
+        """Load the built-in action before anybody asks: a prewarmed container has that behind it.
 
         A failure is shown in the log; /init then tries again and tells the platform.
         """
@@ -162,9 +159,7 @@ class Host:
 
 
 def _show(error: BaseException) -> None:
-    """Print what Python would print: a traceback that begins in the action's code; of SystemExit, its
-    message.
-    """
+    """Print what Python would: a traceback, beginning in the action's code; of SystemExit, its message."""
     if isinstance(error, SystemExit):
         if error.code is not None and not isinstance(error.code, int):
             print(error.code, file=sys.stderr)

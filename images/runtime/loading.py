@@ -59,9 +59,7 @@ def load(folder: str, main: str) -> Action:
 
 
 def forget(folder: str) -> None:
-    """Undo `load` as far as Python can: modules from `folder` go, and with them what they hold (an open
-    model).
-    """
+    """Undo `load` as far as Python can: modules from `folder` go, and what they hold (an open model)."""
     sys.path[:] = [path for path in sys.path if path != folder]
     inside = folder.rstrip("/") + "/"
     for name, module in list(sys.modules.items()):

@@ -1,6 +1,4 @@
-"""Owns stdout and stderr: output leaves line by line, and each activation ends with the platform's sentinel
-on both.
-"""
+"""Owns stdout and stderr: output leaves line by line, each activation ends with a sentinel on both."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ class _Descriptor(io.FileIO):
 
 
 class _Stream:
-    """One of the two: a descriptor and the text file above it, which user code sees as sys.stdout or
-    sys.stderr.
-    """
+    """One of the two: a descriptor, and the text file above it that is sys.stdout or sys.stderr."""
 
     def __init__(self, name: str, descriptor: int) -> None:
         self._name = name
@@ -57,8 +53,7 @@ class _Stream:
             self._open(ends_line=self._descriptor.ends_line)
 
     def end(self, *, surely_new_line: bool) -> None:
-        # A sentinel at the end of a line of output would take that line away: the platform removes whole
-        # lines.
+        # A sentinel at the end of a line of output would take it away: the platform removes whole lines.
         before = "\n" if surely_new_line or not self._descriptor.ends_line else ""
         with suppress(OSError):  # nobody reads the log any more? The answer still matters
             os.write(self._number, f"{before}{SENTINEL}\n".encode())

@@ -1,6 +1,4 @@
-"""The edge: binds the port, starts the connections' thread, and runs actions in the main thread until it is
-told to end.
-"""
+"""The edge: binds the port, starts the connections' thread, and runs actions in the main thread."""
 
 from __future__ import annotations
 
@@ -36,20 +34,20 @@ def main() -> int:
     # /init waits in the backlog instead of failing.
     try:
         listener = _listen(os.environ.get("UNDER48_HOST", "0.0.0.0"), os.environ.get("UNDER48_PORT", "8080"))  # noqa: S104
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         print(f"cannot listen: {error}", file=sys.stderr)
         return 1
     logs = Logs()
     requests: SimpleQueue[tuple[Connection, Request]] = SimpleQueue()
     connections = Connections(listener, lambda *request: requests.put(request), _end)
+    # As process 1 there is no default for SIGTERM: without a handler the kernel drops it (pid_namespaces(7)).
     signal.set_wakeup_fd(connections.wake_descriptor, warn_on_full_buffer=False)
     for number in _END:
         signal.signal(number, _note)
     os.register_at_fork(after_in_child=_leave_signals)
     threading.Thread(target=_serve, args=(connections,), name="connections", daemon=True).start()
 
-    # The main thread is the actions': there signal handlers, event loops and libraries work as their authors
-    # expect.
+    # The main thread is the actions': there signal handlers and event loops work as their authors expect.
     host = Host(logs, os.environ.get("UNDER48_ACTION", "/under48/action"), _roots())
     host.load_built_in()
     while True:
@@ -85,9 +83,7 @@ def _serve(connections: Connections) -> None:
 
 
 def _note(number: int, frame: object) -> None:
-    """Be a handler: only then does Python write the signal to the wake-up descriptor, also as process 1
-    (signal(7)).
-    """
+    """Be a handler: only then does Python write the signal's number to the wake-up descriptor."""
 
 
 def _leave_signals() -> None:
@@ -99,7 +95,6 @@ def _leave_signals() -> None:
 
 
 def _end(number: int) -> None:
-    # From the other thread: the main one may be deep in an action. An action's own handler comes first, if it
-    # set one.
+    # In the connections' thread: the main one may be deep in an action. A handler that the action set rules.
     if number in _END and signal.getsignal(number) is _note:
         os._exit(0)

@@ -125,9 +125,7 @@ def _tar_members(code: bytes) -> Iterator[_Member]:
                 yield _Member(info.name)
             elif info.issym():
                 yield _Member(info.name, link=info.linkname)
-            elif (
-                info.isfile() or info.islnk()
-            ):  # a hard link is read as the file that it names in this archive
+            elif info.isfile() or info.islnk():  # a hard link is read as the file that it names
                 yield _Member(info.name, mode=info.mode, read=partial(_opened, archive, info))
             else:
                 raise CodeError(f"the archive holds {info.name!r}, which is no file, folder or link")
@@ -147,9 +145,8 @@ def _write(members: Iterator[_Member], folder: str) -> None:
         if count >= MOST_MEMBERS:
             raise CodeError(f"the archive holds more than {MOST_MEMBERS} files")
         path = _inside(member.name, folder)
-        os.makedirs(
-            path if member.read is None and member.link is None else os.path.dirname(path), exist_ok=True
-        )
+        is_folder = member.read is None and member.link is None
+        os.makedirs(path if is_folder else os.path.dirname(path), exist_ok=True)
         if member.link is not None:
             links.append((member.name, member.link, path))
         elif member.read is not None:
@@ -167,8 +164,7 @@ def _inside(name: str, folder: str) -> str:
 
 def _copy(member: _Member, path: str, left: int) -> int:
     assert member.read is not None  # noqa: S101 - for the type checker
-    # Sizes in headers may lie: what counts is what comes out. O_NOFOLLOW: an earlier entry is never a way
-    # out.
+    # Sizes in headers may lie: what counts is what comes out.
     target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     written = 0
     with member.read() as source, os.fdopen(target, "wb") as file:

@@ -1,4 +1,4 @@
-"""Lets tasks take plain words: `invoke verify a.jpg b.jpg`, `invoke audit` and `invoke audit some.zip`.
+"""Lets tasks take plain words: `invoke verify a.jpg b.jpg`, `invoke audit` and `invoke audit app.zip`.
 
 Invoke's own positional arguments are always required and always one word each. Here a task's list option also takes
 the words after the task's name. This replaces one method of Invoke's parser, which requirements.lock pins.
@@ -14,16 +14,17 @@ _invoke_handle = ParseMachine.handle
 def take_words(tasks: Mapping[str, tuple[str, int | None]]) -> None:
     """For each task name: the list option that takes its words, and how many at most (None: all that follow).
 
-    A word that is a task's name starts that task when only so many words are taken, as in `invoke audit verify`.
+    Where only so many are taken, a task's name starts that task instead, as in `invoke audit verify`.
     """
 
     def handle(self: ParseMachine, token: str) -> None:
         option, most = tasks.get(self.context.name or "", ("", 0)) if self.context else ("", 0)
-        if option and self.current_state == "context" and not token.startswith("-") and not self.waiting_for_flag_value:
+        is_word = not token.startswith("-") and not self.waiting_for_flag_value
+        if option and is_word and self.current_state == "context":
             words = self.context.args[option]
             if most is None or (len(words.value) < most and token not in self.contexts):
                 words.value = token
                 return
         _invoke_handle(self, token)
 
-    ParseMachine.handle = handle
+    ParseMachine.handle = handle  # type: ignore[method-assign]

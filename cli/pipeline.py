@@ -1,0 +1,206 @@
+"""The steps from nothing to a classified photo, in order, each shown as it is done and done once."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import docker
+from platformdirs import user_cache_path
+
+import audit
+import model_fetch
+from audit import Analysis, Finding
+from cli.console import Step, human_bytes, step
+from errors import Under48Error
+from images import architecture, engine
+from images.base import Base, ensure_base
+from images.build import ACTION_FOLDER, Image, Variant, build_image
+from images.docker_build import Step as BuildStep
+from images.extract import read_folder, saved
+from images.package import write_whole, zip_bytes
+from images.verify import Photo, Verdict, find_photos, verify_photos
+
+ROOT = Path(__file__).parent.parent
+OUTPUT = ROOT / "build"
+
+
+Judged = tuple[Analysis, tuple[Finding, ...]]
+
+
+class NotBuildable(Under48Error):
+    """The model that was asked for cannot be compiled in."""
+
+    exit_code = 2
+
+
+class Pipeline:
+    """The work under one set of settings (invoke.yaml's, with the command line's over them)."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        """Nothing is done yet: each step runs when it is first asked for."""
+        self.settings = settings
+        self.cache = Path(settings["cache"]) if settings.get("cache") else user_cache_path("under48")
+        # A mirror of invoke.yaml is named from the project's folder, wherever the command is given.
+        self.mirrors = [m if "://" in m else str(ROOT / Path(m).expanduser()) for m in settings["mirrors"]]
+
+    @functools.cached_property
+    def catalog(self) -> model_fetch.Catalog:
+        """Everything that can be fetched."""
+        return model_fetch.load_catalog()
+
+    @functools.cached_property
+    def model(self) -> model_fetch.Model:
+        """The model that the settings name."""
+        model = self.catalog.model(self.settings["model"])
+        if model.format != "tflite":
+            raise NotBuildable(f"{model.name} is a {model.format} model: choose a .tflite one to build")
+        return model
+
+    @functools.cached_property
+    def engine(self) -> docker.DockerClient:
+        """An engine that answers."""
+        with step("engine") as shown:
+            found = engine.ensure(self.settings.get("engine"), report=shown.say)
+            about = found.version()
+            shown.outcome = f"{about['Version']}, API {about['ApiVersion']}, {about['Os']}/{about['Arch']}"
+        return found
+
+    @functools.cached_property
+    def architecture(self) -> architecture.Architecture:
+        """What is built for: the engine's own architecture unless the settings say another."""
+        return architecture.named(self.settings.get("arch") or self.engine.version()["Arch"])
+
+    def fetch(self, *names: str) -> list[Path]:
+        """The verified files of catalogue entries, in the order of their names."""
+        entries = [self.catalog.entry(name) for name in names]
+        with step("fetch") as shown:
+            fetched = [self._fetch(entry, shown) for entry in entries]
+            shown.outcome = f"{', '.join(names)}, verified"
+            shown.bytes = sum(asset.bytes for entry in entries for asset in entry.files)
+        return [path for paths in fetched for path in paths]
+
+    def _fetch(self, entry: model_fetch.Entry, shown: Step) -> tuple[Path, ...]:
+        return model_fetch.fetch_model(
+            entry, cache=self.cache, mirrors=self.mirrors, progress=shown.show_bytes, warn=shown.say
+        )
+
+    @functools.cached_property
+    def base(self) -> Base:
+        """The Debian base, for the engine's architecture: the build stages run on it."""
+        record = OUTPUT / f"base-{self.architecture.name}.json"
+        with step("base") as shown:
+            base = ensure_base(
+                self.engine,
+                architecture.named(self.engine.version()["Arch"]),
+                image=self.settings.get("base"),
+                update=bool(self.settings.get("update_base")),
+                record=record,
+                report=shown.show,
+            )
+            shown.outcome = f"{base.reference}, {base.how}"
+        return base
+
+    @functools.cached_property
+    def image(self) -> Image:
+        """The image of the model, built when anything that it is made from has changed."""
+        files = self.fetch(self.model.name, self.model.labels)
+        base = self.base
+        variant = Variant(
+            model=self.model,
+            model_file=files[0],
+            labels_file=files[-1],
+            architecture=self.architecture,
+            base=base,
+        )
+        folders = [Path(mirror) for mirror in self.mirrors if "://" not in mirror]
+        with step("build") as shown:
+            image = build_image(
+                self.engine, variant, cache=self.cache, mirrors=folders, report=_show_build(shown)
+            )
+            shown.outcome = image.tag if image.fresh else f"{image.tag}, nothing has changed"
+            shown.bytes = image.size
+        if image.fresh:
+            shown.say(f"operators compiled in: {', '.join(image.operators)}")
+        return image
+
+    @functools.cached_property
+    def package(self) -> Path:
+        """The zip of the action, with everything it needs."""
+        image = self.image
+        path = OUTPUT / f"classify-{self.model.name}-{self.architecture.name}.zip"
+        with step("package") as shown:
+            content = zip_bytes(read_folder(self.engine, image.tag, ACTION_FOLDER))
+            if not path.is_file() or path.read_bytes() != content:
+                write_whole(path, content)
+            shown.outcome = str(path.relative_to(ROOT))
+            shown.bytes = len(content)
+        return path
+
+    def audit_built(self) -> list[Judged]:
+        """What the auditor says of the image, and of the zip unpacked on top of it."""
+        image, package = self.image, self.package
+        with step("audit") as shown, saved(self.engine, image.tag) as file:
+            runtime = audit.read_image(file, image.tag)
+            analyses = [
+                audit.analyse(runtime, limit=self._limit),
+                audit.analyse(audit.read(package), runtime=runtime),
+            ]
+            judged = [(analysis, audit.check(analysis)) for analysis in analyses]
+            findings = sum(len(found) for _, found in judged)
+            natives = sum(len(analysis.elves) for analysis in analyses)
+            shown.outcome = f"{natives} native files in the image and the zip, {findings or 'no'} findings"
+        return judged
+
+    def audit_target(self, target: str) -> list[Judged]:
+        """What the auditor says of a file or folder, or else of an image in the engine."""
+        with step("audit") as shown:
+            if Path(target).exists():
+                analysis = audit.analyse(audit.read(target), limit=self._limit)
+                found = audit.check(analysis)
+            else:
+                with saved(self.engine, target) as file:
+                    analysis = audit.analyse(audit.read_image(file, target), limit=self._limit)
+                    found = audit.check(analysis)
+            shown.outcome = f"{target}: {len(analysis.elves)} native files, {len(found) or 'no'} findings"
+        return [(analysis, found)]
+
+    @property
+    def _limit(self) -> audit.Limit | None:
+        mib = self.settings.get("limit")
+        return audit.Limit(bytes=round(float(mib) * (1 << 20))) if mib else None
+
+    def photos(self, names: Sequence[str]) -> list[Photo]:
+        """The photos that files, folders and names of samples stand for."""
+        return find_photos(names, self.catalog, lambda name: self.fetch(self.catalog.sample(name).name)[0])
+
+    def verify(self, photos: Sequence[Photo], repeat: int) -> list[Verdict]:
+        """Run the image on each photo."""
+        image = self.image
+        with step("verify") as shown:
+            verdicts = verify_photos(
+                self.engine,
+                image.tag,
+                photos,
+                memory_mib=int(self.settings["memory"]),
+                repeat=repeat,
+                report=lambda name, done: shown.show(name, done, len(photos)),
+            )
+            good = sum(not verdict.problem for verdict in verdicts)
+            shown.outcome = (
+                f"{good} of {len(photos)} photos as expected, {human_bytes(max(v.memory for v in verdicts))}"
+            )
+        return verdicts
+
+
+def _show_build(shown: Step) -> Callable[[BuildStep], None]:
+    def report(at: BuildStep) -> None:
+        shown.show(f"{at.number}/{at.total}  {at.line or at.instruction}", at.number, at.total)
+
+    return report
+
+
+def exit_status(audited: Sequence[Judged], verdicts: Sequence[Verdict]) -> int:
+    """1 when a photo failed or a finding is an error, else 0."""
+    wrong = any(verdict.problem for verdict in verdicts)
+    return max([int(wrong), *(audit.exit_status(findings) for _, findings in audited)])

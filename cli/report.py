@@ -1,0 +1,62 @@
+"""Tables of what was verified, and of what can be fetched."""
+
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from cli.console import human_bytes
+from images.verify import Verdict
+from model_fetch import Row
+
+_LABEL_WIDTH = 34  # so that the table fits 100 columns
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> str:
+    """One row a photo: the two best classes, cold and warm time, the container's memory; then what went wrong."""
+    rows = [
+        (
+            "ok" if not verdict.problem else "FAIL",
+            _shorten(verdict.photo, 20),
+            _shorten(verdict.top[0].class_name.partition(",")[0], _LABEL_WIDTH) if verdict.top else "-",
+            f"{verdict.top[0].probability:.1%}" if verdict.top else "-",
+            f"{verdict.cold_ms:.0f}",
+            f"{verdict.warm_ms:.1f}",
+            f"{verdict.memory / (1 << 20):.1f}",
+        )
+        for verdict in verdicts
+    ]
+    headers = ("", "photo", "best class", "probability", "cold ms", "warm ms", "MiB")
+    align = ("left", "left", "left", "right", "right", "right", "right")
+    table = tabulate(rows, headers, tablefmt="simple", colalign=align, disable_numparse=True)
+    remarks = [f"{v.photo}: {text}" for v in verdicts for text in (v.problem, v.note) if text]
+    return "\n".join([table, *remarks])
+
+
+def details(verdict: Verdict) -> str:
+    """For one photo: its best classes, the parts of the cold start, and what the activation logged."""
+    classes = tabulate(
+        [(f"{ranked.probability:.2%}", ranked.class_name) for ranked in verdict.top],
+        tablefmt="plain",
+        colalign=("right", "left"),
+        disable_numparse=True,
+    )
+    cold = (
+        f"cold {verdict.cold_ms:.0f} ms = container {verdict.start_ms:.0f} + /init {verdict.init_ms:.0f} "
+        f"+ first /run {verdict.run_ms:.0f}; warm {verdict.warm_ms:.1f} ms"
+    )
+    log = "\n".join(f"  {line}" for line in verdict.log)
+    return f"{classes}\n\n{cold}\nlog of the first activation:\n{log}"
+
+
+def catalog_table(rows: Sequence[Row]) -> str:
+    """One row an entry of the catalogue."""
+    shown = [
+        (row.kind, row.name, human_bytes(row.bytes), "yes" if row.cached else "", _shorten(row.licence, 42))
+        for row in rows
+    ]
+    align = ("left", "left", "right", "left", "left")
+    return tabulate(shown, ("kind", "name", "size", "cached", "licence"), tablefmt="simple", colalign=align)
+
+
+def _shorten(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"

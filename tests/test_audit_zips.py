@@ -1,0 +1,150 @@
+"""Zips and wheels: read without unpacking, and what strangers put into them."""
+
+import io
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import audit
+from audit.errors import AuditError, TooLargeError, UnreadableEntryError, UnreadableTargetError
+from audit.readers import zips
+from audit.readers.zips import read_zip
+from audit.tree import Anomaly
+
+ELF = (Path(__file__).parent / "fixtures/elf/trees/rpath-inherited/priv/liba.so").read_bytes()
+
+
+def zipped(*entries: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, content in entries:
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def with_mode(name: str, mode: int) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.external_attr = mode << 16
+    return info
+
+
+PLAIN = zipped(("__main__.py", b"print()\n" * 99), ("lib/a.so", ELF), ("lib/b.so", ELF))
+
+
+def test_entries_have_their_sizes_packed_and_unpacked() -> None:
+    tree = read_zip(io.BytesIO(PLAIN), "x.zip")
+    entry = tree.entries["/__main__.py"]
+    assert (entry.kind, entry.size, entry.mode) == ("file", 792, 0o600)
+    assert entry.compressed is not None
+    assert 0 < entry.compressed < 100
+    assert tree.archive_size == len(PLAIN)
+    assert set(tree.entries) == {"/", "/__main__.py", "/lib", "/lib/a.so", "/lib/b.so"}
+
+
+@pytest.mark.parametrize("in_memory", [zips.MAX_IN_MEMORY, 10])
+def test_a_content_can_be_read_from_anywhere_in_any_order(
+    monkeypatch: pytest.MonkeyPatch, in_memory: int
+) -> None:
+    monkeypatch.setattr(zips, "MAX_IN_MEMORY", in_memory)
+    with read_zip(io.BytesIO(PLAIN), "x.zip").entries["/lib/a.so"].open() as content:
+        assert content.seek(-4, io.SEEK_END) == len(ELF) - 4
+        assert content.read() == ELF[-4:]
+        assert content.read(1) == b""
+        content.seek(1)
+        assert content.read(3) == b"ELF"
+        content.seek(0)
+        assert content.read() == ELF
+
+
+def test_modes_and_symlinks_are_kept() -> None:
+    content = zipped((with_mode("run", 0o100755), b"x"), (with_mode("link", 0o120777), b"run"))
+    tree = read_zip(io.BytesIO(content), "x.zip")
+    assert tree.entries["/run"].mode == 0o755
+    assert tree.resolve("/link") == "/run"
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_unsafe_and_duplicate_names_are_anomalies() -> None:
+    content = zipped(("../up", b""), ("/abs", b""), ("twice", b"1"), ("twice", b"2"))
+    tree = read_zip(io.BytesIO(content), "x.zip")
+    assert tree.anomalies == (
+        Anomaly(kind="unsafe-name", name="../up"),
+        Anomaly(kind="unsafe-name", name="/abs"),
+        Anomaly(kind="duplicate-name", name="twice"),
+    )
+    assert tree.read("/twice", 9) == b"2"
+
+
+def test_a_name_that_goes_on_after_nul_is_an_anomaly() -> None:
+    content = zipped(("good.py0evil.so", b"")).replace(b"good.py0evil.so", b"good.py\0evil.so")
+    assert read_zip(io.BytesIO(content), "x.zip").anomalies == (
+        Anomaly(kind="unsafe-name", name="good.py\0evil.so"),
+    )
+
+
+@pytest.mark.parametrize("length", range(0, len(PLAIN), 64))
+def test_a_zip_cut_short_is_refused_in_words(length: int) -> None:
+    with pytest.raises(UnreadableTargetError, match=r"cannot read x.zip as a zip"):
+        read_zip(io.BytesIO(PLAIN[:length]), "x.zip")
+
+
+def claiming(size: int) -> bytes:
+    """Give a zip whose central directory claims that its first entry has `size` bytes."""
+    at = PLAIN.index(b"PK\x01\x02") + 24
+    return PLAIN[:at] + struct.pack("<I", size) + PLAIN[at + 4 :]
+
+
+def test_a_bomb_is_not_read() -> None:
+    with pytest.raises(TooLargeError, match=r"claims to unpack to 4,294,9\d\d,\d+ bytes .* a zip bomb"):
+        read_zip(io.BytesIO(claiming(0xFFFFFFF0)), "x.zip")
+
+
+def encrypted(content: bytes) -> bytes:
+    for magic, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = content.index(magic) + offset
+        content = content[:at] + b"\x01" + content[at + 1 :]
+    return content
+
+
+def damaged(content: bytes) -> bytes:
+    return content.replace(ELF[:64], ELF[:63] + b"!")
+
+
+@pytest.mark.parametrize("harm", [encrypted, damaged])
+def test_an_entry_that_cannot_be_read_says_so(harm: Callable[[bytes], bytes]) -> None:
+    content = harm(zipped(("a.so", ELF), method=zipfile.ZIP_STORED))
+    tree = read_zip(io.BytesIO(content), "x.zip")
+    with pytest.raises(UnreadableEntryError, match="cannot read it from the zip"):
+        tree.read("/a.so", 1 << 20)
+    findings = audit.check(audit.analyse(tree))
+    assert [(finding.rule, finding.subject) for finding in findings] == [("unreadable-entry", "/a.so")]
+
+
+def test_an_entry_that_ends_before_its_claimed_size_is_read_as_far_as_it_goes() -> None:
+    tree = read_zip(io.BytesIO(claiming(10_000)), "x.zip")
+    assert tree.read("/__main__.py", 10_000) == b"print()\n" * 99
+
+
+def report(content: bytes) -> str:
+    """Give the whole report on an archive, or the words with which it is refused."""
+    try:
+        analysis = audit.analyse(read_zip(io.BytesIO(content), "x.zip"))
+    except AuditError as error:
+        return str(error)
+    return audit.as_tables(analysis, audit.check(analysis))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    changes=st.lists(st.tuples(st.integers(0, len(PLAIN) - 1), st.binary(min_size=1, max_size=4)), max_size=5)
+)
+def test_an_altered_zip_is_audited_or_refused_in_words(changes: list[tuple[int, bytes]]) -> None:
+    content = bytearray(PLAIN)
+    for at, new in changes:
+        content[at : at + len(new)] = new
+    assert report(bytes(content))
