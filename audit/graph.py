@@ -133,7 +133,9 @@ class Linker:
             if name is None:
                 return Edge(needed=needed, how=How.NOT_FOUND, problem="a $TOKEN in it has no value")
             opened = posixpath.join(loader.working_dir, name)
-            return self._accept(needed, opened, How.PATH, abi) or Edge(needed=needed, how=How.NOT_FOUND)
+            return self._accept(needed, opened, How.PATH, abi) or Edge(
+                needed=needed, how=How.NOT_FOUND, problem="no such file for this ABI"
+            )
         for how, folders in searches(loader, requester, program):
             if how is How.CONF and not in_cache(needed):
                 continue
@@ -213,10 +215,9 @@ class _Process:
 
     def _interpreter(self, interp: str) -> Edge:
         """Resolve PT_INTERP; the loader is then in the process and meets a NEEDED of its soname."""
-        missing = Edge(needed=interp, how=How.NOT_FOUND)
         path = self.linker.tree.resolve(interp)
         if path is None:
-            return missing
+            return Edge(needed=interp, how=How.NOT_FOUND, problem="no such file")
         elf = self.linker.elf(path)
         if not isinstance(elf, Elf):
             return Edge(

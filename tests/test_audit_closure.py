@@ -1,10 +1,10 @@
 """The closure: what must be kept for the entry points to load, and the command that copies it."""
 
-import json
 import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,10 @@ from audit.readers.folder import read_folder
 REPO = Path(__file__).parent.parent
 TREES = Path(__file__).parent / "fixtures" / "elf" / "trees"
 INTERP = "/lib64/ld-linux-x86-64.so.2"
-CASES = json.loads((TREES.parent / "cases.json").read_text())
+CASES = tomllib.loads((TREES.parent / "cases.toml").read_text())["case"]
 # Those whose names are all found, and found without LD_LIBRARY_PATH, which a folder has not.
 WHOLE = [
-    case for case in CASES if not case["environment"] and all(found for found in case["expected"].values())
+    case for case in CASES if "environment" not in case and all(found for found in case["expected"].values())
 ]
 
 
@@ -38,9 +38,10 @@ def root_of(rule: str, tmp_path: Path) -> Path:
 def test_a_copy_of_the_closure_resolves_every_name_alike(case: dict[str, str], tmp_path: Path) -> None:
     root = root_of(case["rule"], tmp_path)
     (root / "unneeded").write_text("x")
-    assert main([str(root), "--entry", case["root"], "--to", str(tmp_path / "copy")]) == 0
+    start = case.get("root", "/app/prog")
+    assert main([str(root), "--entry", start, "--to", str(tmp_path / "copy")]) == 0
     whole, copy = read_folder(root), read_folder(tmp_path / "copy")
-    real = whole.resolve(case["root"])
+    real = whole.resolve(start)
     assert real is not None
     assert Linker(copy).load(real).edges == Linker(whole).load(real).edges
     assert copy.entries.keys() < whole.entries.keys()
