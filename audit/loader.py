@@ -88,10 +88,8 @@ def loader_of(tree: Tree, abi: Abi) -> Loader:
     """Read what the tree says about how its loader searches for objects of this ABI."""
     row = PLATFORMS.get((abi.machine, abi.bits), Platform("", "", "", "lib64" if abi.bits == 64 else "lib"))
     multiarch = f"lib/{row.triplet}"
-    if row.triplet and (tree.is_dir(f"/{multiarch}") or tree.is_dir(f"/usr/{multiarch}")):
-        lib = multiarch
-    else:
-        lib = row.lib
+    on_debian = row.triplet and (tree.is_dir(f"/{multiarch}") or tree.is_dir(f"/usr/{multiarch}"))
+    lib = multiarch if on_debian else row.lib
     folders = dict.fromkeys((lib, "lib"))
     default = tuple(f"{top}/{folder}" for folder in folders for top in ("", "/usr"))
     system = {tree.resolve(folder) for folder in default}

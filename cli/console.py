@@ -16,17 +16,17 @@ _PLAIN_EVERY_S = 15.0  # without a terminal, how often a long step says that it 
 
 def human_bytes(count: int) -> str:
     """A size for people, in the decimal units that file managers and registries use: 4.1 MB."""
-    size = float(count)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.2f} GB"
+    if count < 1000:
+        return f"{count} B"
+    for unit, size in (("kB", count / 1e3), ("MB", count / 1e6)):
+        if round(size, 1) < 1000:
+            return f"{size:.1f} {unit}"
+    return f"{count / 1e9:.2f} GB"
 
 
 def human_time(seconds: float) -> str:
     """A duration for people: 0.3 s, 41 s, 3 min 20 s."""
-    if seconds < 10:
+    if round(seconds, 1) < 10:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

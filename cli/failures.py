@@ -8,13 +8,12 @@ import sys
 from collections.abc import Callable
 from typing import ParamSpec
 
-import docker.errors
-import requests
-
 from errors import Under48Error
 
 _P = ParamSpec("_P")
-ENGINE_LOST = 24
+ENGINE_LOST = 25
+# What a file system says when the user can do something about it; any other OSError is a bug's.
+_USERS_OWN = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def reported(command: Callable[_P, None]) -> Callable[_P, None]:
@@ -23,30 +22,43 @@ def reported(command: Callable[_P, None]) -> Callable[_P, None]:
     @functools.wraps(command)
     def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> None:
         try:
-            command(*args, **kwargs)
-        except Under48Error as error:
-            _end(str(error), error.exit_code)
-        except docker.errors.DockerException as error:
-            _end(f"the engine refused: {getattr(error, 'explanation', None) or error}", ENGINE_LOST)
-        except requests.ConnectionError as error:
-            _end(f"the connection to the engine broke; is it still running? ({error})", ENGINE_LOST)
+            try:
+                command(*args, **kwargs)
+            finally:
+                sys.stdout.flush()  # here, where it can still be told that the reader has gone
         except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(128 + signal.SIGPIPE)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
-                raise
-            _end(
-                f"{error.filename or 'a file'}: {error.strerror}; free space or permit writing, then run again",
-                1,
-            )
         except KeyboardInterrupt:
             _end(
                 "interrupted; nothing half-done is left, downloads go on where they stopped",
                 128 + signal.SIGINT,
             )
+        except Exception as error:
+            expected = _expected(error)
+            if expected is None:
+                raise
+            _end(*expected)
 
     return wrapper
+
+
+def _expected(error: Exception) -> tuple[str, int] | None:
+    """The message and exit code for what is known to go wrong; None for a bug, which keeps its traceback."""
+    import docker.errors  # noqa: PLC0415 - only now: `--list` and `--help` need no engine's client
+    import requests  # noqa: PLC0415 - as above
+
+    match error:
+        case Under48Error():
+            return str(error), error.exit_code
+        case docker.errors.DockerException():
+            return f"the engine refused: {getattr(error, 'explanation', None) or error}", ENGINE_LOST
+        case requests.RequestException():
+            return f"the connection to the engine broke; is it still running? ({error})", ENGINE_LOST
+        case OSError() if error.errno in _USERS_OWN:
+            what = error.filename or "a file"
+            return f"{what}: {error.strerror}; free space or permit writing, then run again", 1
+    return None
 
 
 def _end(message: str, code: int) -> None:

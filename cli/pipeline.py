@@ -1,6 +1,7 @@
 """The steps from nothing to a classified photo, in order, each shown as it is done and done once."""
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,15 +35,25 @@ class NotBuildable(Under48Error):
     exit_code = 2
 
 
+class BadSetting(Under48Error):
+    """A setting, of invoke.yaml or the command line, is not what it should be."""
+
+    exit_code = 2
+
+
 class Pipeline:
     """The work under one set of settings (invoke.yaml's, with the command line's over them)."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         """Nothing is done yet: each step runs when it is first asked for."""
         self.settings = settings
-        self.cache = Path(settings["cache"]) if settings.get("cache") else user_cache_path("under48")
+        cache = settings.get("cache")
+        self.cache = Path(cache).expanduser() if cache else user_cache_path("under48")
+        mirrors = settings.get("mirrors") or []
+        if isinstance(mirrors, str):
+            raise BadSetting(f"mirrors is {mirrors!r}, and a list is needed: [{mirrors}]")
         # A mirror of invoke.yaml is named from the project's folder, wherever the command is given.
-        self.mirrors = [m if "://" in m else str(ROOT / Path(m).expanduser()) for m in settings["mirrors"]]
+        self.mirrors = [m if "://" in m else str(ROOT / Path(m).expanduser()) for m in mirrors]
 
     @functools.cached_property
     def catalog(self) -> model_fetch.Catalog:
@@ -155,7 +166,7 @@ class Pipeline:
     def audit_target(self, target: str) -> list[Judged]:
         """What the auditor says of a file or folder, or else of an image in the engine."""
         with step("audit") as shown:
-            if Path(target).exists():
+            if Path(target).exists() or _is_path(target):
                 analysis = audit.analyse(audit.read(target), limit=self._limit)
                 found = audit.check(analysis)
             else:
@@ -167,8 +178,19 @@ class Pipeline:
 
     @property
     def _limit(self) -> audit.Limit | None:
-        mib = self.settings.get("limit")
-        return audit.Limit(bytes=round(float(mib) * (1 << 20))) if mib else None
+        mib = self._number("limit")
+        return audit.Limit(bytes=round(mib * (1 << 20))) if mib else None
+
+    def _number(self, setting: str) -> float:
+        """A setting that counts something; 0 when it is not set."""
+        value = self.settings.get(setting) or 0
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not (math.isfinite(number) and number >= 0):
+            raise BadSetting(f"{setting} is {value!r}, and a number from 0 up is needed")
+        return number
 
     def photos(self, names: Sequence[str]) -> list[Photo]:
         """The photos that files, folders and names of samples stand for."""
@@ -176,13 +198,14 @@ class Pipeline:
 
     def verify(self, photos: Sequence[Photo], repeat: int) -> list[Verdict]:
         """Run the image on each photo."""
+        memory_mib = round(self._number("memory"))
         image = self.image
         with step("verify") as shown:
             verdicts = verify_photos(
                 self.engine,
                 image.tag,
                 photos,
-                memory_mib=int(self.settings["memory"]),
+                memory_mib=memory_mib,
                 repeat=repeat,
                 report=lambda name, done: shown.show(name, done, len(photos)),
             )
@@ -191,6 +214,11 @@ class Pipeline:
                 f"{good} of {len(photos)} photos as expected, {human_bytes(max(v.memory for v in verdicts))}"
             )
         return verdicts
+
+
+def _is_path(target: str) -> bool:
+    """Whether a name, by its look, means a file rather than an image."""
+    return target.startswith(("/", "./", "../", "~")) or target.endswith((".zip", ".whl", ".so"))
 
 
 def _show_build(shown: Step) -> Callable[[BuildStep], None]:

@@ -1,7 +1,8 @@
 """Lets tasks take plain words: `invoke verify a.jpg b.jpg`, `invoke audit` and `invoke audit app.zip`.
 
 Invoke's own positional arguments are always required and always one word each. Here a task's list option also takes
-the words after the task's name. This replaces one method of Invoke's parser, which requirements.lock pins.
+the words after the task's name. And an option that takes a number refuses anything else with a message, where
+Invoke has a traceback. This replaces one method of Invoke's parser, which requirements.lock pins.
 """
 
 from collections.abc import Mapping
@@ -25,6 +26,9 @@ def take_words(tasks: Mapping[str, tuple[str, int | None]]) -> None:
             if most is None or (len(words.value) < most and token not in self.contexts):
                 words.value = token
                 return
-        _invoke_handle(self, token)
+        try:
+            _invoke_handle(self, token)
+        except ValueError:  # of int(token)
+            self.error(f"{self.flag} takes a number, not {token!r}")
 
     ParseMachine.handle = handle  # type: ignore[method-assign]

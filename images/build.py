@@ -12,7 +12,7 @@ import docker
 import elftools
 from docker.errors import ImageNotFound
 
-from images.architecture import Architecture, host
+from images.architecture import Architecture, named
 from images.base import Base
 from images.docker_build import Report, build_stage
 from images.extract import read_folder
@@ -78,7 +78,7 @@ def build_image(
     operators = read_operators(variant.model_file.read_bytes())
     wheels = fetch_wheels(RECIPE / "requirements.lock", variant.architecture, cache)
     context = _context(variant, operators, wheels)
-    arguments = _arguments(variant)
+    arguments = _arguments(variant, named(engine.version()["Arch"]))
     inputs = _digest(context, arguments)
     if found := _find(engine, variant.tag, inputs):
         return found
@@ -138,14 +138,15 @@ def _model_json(model: Model) -> bytes:
     return json.dumps(description, indent=1).encode() + b"\n"
 
 
-def _arguments(variant: Variant) -> dict[str, str]:
+def _arguments(variant: Variant, builder: Architecture) -> dict[str, str]:
+    """The Dockerfile's; `builder` is what the stages run on, which with an engine elsewhere is not this machine's."""
     target = variant.architecture
     return {
         "BASE": variant.base.image_id,
         "ARCH": target.debian,
         "TRIPLET": target.triplet,
         "PROCESSOR": target.cmake_processor,
-        "COMPILER": "gcc" if target == host() else f"g++-{target.triplet.replace('_', '-')}",
+        "COMPILER": "gcc" if target == builder else f"g++-{target.triplet.replace('_', '-')}",
         "SOURCE_DATE_EPOCH": str(EPOCH),
     }
 
@@ -177,8 +178,12 @@ def _mirrored_sources(mirrors: Sequence[Path], architecture: Architecture) -> di
         for row in rows
         if row.get("arch", architecture.debian) == architecture.debian
     ]
-    found = {f"mirror/{pool}": mirror / pool for mirror in reversed(mirrors) for pool in pools}
-    return {name: file for name, file in found.items() if file.is_file()}
+    return {
+        f"mirror/{pool}": mirror / pool
+        for mirror in reversed(mirrors)  # so that the first one that has it wins
+        for pool in pools
+        if (mirror / pool).is_file()
+    }
 
 
 def _labels(variant: Variant, facts: Mapping[str, bytes], inputs: str) -> dict[str, str]:

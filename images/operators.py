@@ -13,6 +13,7 @@ from errors import Under48Error
 
 _IDENTIFIER = b"TFL3"
 _MAX_OPERATORS = 4096  # far more kinds of operators than there are: bounds the work on a hostile file
+_MAX_NAME = 1024  # bytes of a custom operator's name: does the same where many share one long text
 
 
 class BadModel(Under48Error):
@@ -95,6 +96,8 @@ def _scalar(model: bytes, at: int, layout: str, default: int) -> int:
 
 def _string(model: bytes, at: int) -> str:
     length = _uint32(model, at)
+    if length > _MAX_NAME:
+        raise IndexError(f"a name of {length} bytes")
     if at + 4 + length > len(model):
         raise IndexError("a name reaches past the end")
     return model[at + 4 : at + 4 + length].decode()

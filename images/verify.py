@@ -18,18 +18,13 @@ from model_fetch import Catalog
 
 PAYLOAD_BYTES = 1 << 20  # whisk.activation.payload.max: the platform refuses a larger request body
 TOP = 5
+_SHOWN_CHARACTERS = 200  # of an answer, in the message about it
 
 
 class PhotoMissing(Under48Error):
     """A photo that was named is not there, or cannot be read."""
 
     exit_code = 2
-
-
-class WrongAnswer(Under48Error):
-    """A photo was not classified, or as something that it does not show."""
-
-    exit_code = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +54,7 @@ class Verdict:
     init_ms: float  # /init, with the wait for the server
     run_ms: float  # the first /run
     warm_ms: float  # median of the /run after it
-    memory: int  # of the container, after the last
+    memory: int  # of the container, after the last; 0 when it broke off
     log: tuple[str, ...]  # what the first activation printed
     problem: str = ""  # why this is not a success
     note: str = ""  # what the platform would mind
@@ -76,22 +71,13 @@ def find_photos(names: Iterable[str], catalog: Catalog, fetch_sample: Callable[[
     A file that is a catalogued sample, by digest, is checked as such whatever it is called.
 
     Raises:
-        PhotoMissing: there is no such file or folder.
+        PhotoMissing: there is no such file, it cannot be read, or the folder holds none.
         UnknownName: nor is it a sample, with near matches.
     """
     by_digest = {sample.asset.sha256: sample for sample in catalog.samples}
     photos = []
     for name in names:
-        path = Path(name)
-        if path.is_dir():
-            files = sorted(
-                file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")
-            )
-        elif path.exists() or path.parent != Path():
-            files = [path]
-        else:
-            files = [fetch_sample(name)]
-        for file in files:
+        for file in _files(Path(name)) or [fetch_sample(name)]:
             content = _read(file)
             known = by_digest.get(hashlib.sha256(content).hexdigest())
             shown = known.name if known else file.name
@@ -99,16 +85,31 @@ def find_photos(names: Iterable[str], catalog: Catalog, fetch_sample: Callable[[
     return photos
 
 
+def _files(path: Path) -> list[Path]:
+    """The file, or those of the folder; none for a bare name that is neither."""
+    try:
+        if not path.is_dir():
+            return [path] if path.exists() or path.parent != Path() else []
+        files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not files:
+        raise PhotoMissing(f"the folder {path} holds no files: name a photo, a folder of them or a sample")
+    return files
+
+
 def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise PhotoMissing(
-            f"{file} cannot be read ({error.strerror}): name a photo, a folder or a sample"
-        ) from error
+        raise _unreadable(file, error) from error
 
 
-def verify_photos(
+def _unreadable(path: Path, error: OSError) -> PhotoMissing:
+    return PhotoMissing(f"{path} cannot be read ({error.strerror}): name a photo, a folder or a sample")
+
+
+def verify_photos(  # noqa: PLR0913 - what `invoke verify` asks of the image
     engine: docker.DockerClient,
     image: str,
     photos: Sequence[Photo],
@@ -132,34 +133,45 @@ def verify_photos(
 
 def _verify(running: Invoker, photo: Photo, repeat: int) -> Verdict:
     value = {"image": base64.b64encode(photo.content).decode(), "top": TOP}
-    started = running.init()
-    first = running.run(value)
-    warm = [running.run(value) for _ in range(repeat)]
-    cold = running.cold
-    assert cold is not None  # noqa: S101 - there was a first run
-    top = _ranking(first.classified.result) if first.classified.status is Status.SUCCESS else ()
+    activations = [running.init()]
+    while activations[-1].classified.kept and len(activations) < 2 + repeat:  # else the container is gone
+        activations.append(running.run(value))
+    used = running.memory().used if activations[-1].classified.kept else 0
     size = len(encode(value))
+    return judge(photo, activations, start_ms=running.running.start_ms, memory=used, size=size)
+
+
+def judge(
+    photo: Photo, activations: Sequence[Activation], *, start_ms: float, memory: int, size: int
+) -> Verdict:
+    """The verdict on the activations of one container: /init, then /run as often as it kept up.
+
+    `start_ms` is what starting it took; `memory` and `size`, of the container and of one request, are bytes.
+    """
+    init, *runs = activations
+    elapsed = [run.elapsed_ms for run in runs] or [0.0]
+    top = _ranking(runs[0].classified.result) if runs else ()
     return Verdict(
         photo=photo.name,
         top=top,
-        start_ms=cold.start_ms,
-        init_ms=cold.init_ms,
-        run_ms=cold.run_ms,
-        warm_ms=statistics.median(run.elapsed_ms for run in warm) if warm else first.elapsed_ms,
-        memory=running.memory().used,
-        log=first.stdout,
-        problem=_problem(photo, started, first, warm, top),
+        start_ms=start_ms,
+        init_ms=init.elapsed_ms,
+        run_ms=elapsed[0],
+        warm_ms=statistics.median(elapsed[1:] or elapsed),
+        memory=memory,
+        log=(runs[0] if runs else init).stdout,
+        problem=_problem(photo, init, runs, top),
         note=f"{size:,} bytes: the platform takes {PAYLOAD_BYTES:,}" if size > PAYLOAD_BYTES else "",
     )
 
 
-def _problem(
-    photo: Photo, started: Activation, first: Activation, warm: Sequence[Activation], top: Sequence[Ranked]
-) -> str:
-    for activation in (started, first, *warm):
+def _problem(photo: Photo, init: Activation, runs: Sequence[Activation], top: Sequence[Ranked]) -> str:
+    for activation in (init, *runs):
         if activation.classified.status is not Status.SUCCESS:
             return f"{activation.classified.status}: {activation.classified.result}"
-    if any(run.body != first.body for run in warm):
+    if not top:
+        return f"the answer names no classes: {runs[0].body[:_SHOWN_CHARACTERS]}"
+    if any(run.body != runs[0].body for run in runs):
         return "a warm answer differs from the cold one"
     if photo.accepted and top[0].class_name not in photo.accepted:
         return f"not what it shows: {' or '.join(name.partition(',')[0] for name in photo.accepted)}"
@@ -167,11 +179,14 @@ def _problem(
 
 
 def _ranking(result: Any) -> tuple[Ranked, ...]:
+    """The classes of an answer; none when it has not the form that the action gives it."""
     try:
-        entries = result["results"]
-        return tuple(Ranked(class_name=e["className"], probability=float(e["probability"])) for e in entries)
-    except (KeyError, TypeError, ValueError) as error:
-        raise WrongAnswer(f"the action's answer has not the form it should have: {result!r}") from error
+        return tuple(
+            Ranked(class_name=str(entry["className"]), probability=float(entry["probability"]))
+            for entry in result["results"]
+        )
+    except (KeyError, TypeError, ValueError):
+        return ()
 
 
 def as_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:

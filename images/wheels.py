@@ -1,7 +1,6 @@
 """Fetches the Python wheels that go into the image, for the target's platform, with pip and hash-pinned."""
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -39,7 +38,7 @@ def _download(lock: Path, architecture: Architecture, into: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--require-hashes", "--only-binary", ":all:", *target, *platforms]
     command += ["--dest", str(into), "--requirement", str(lock)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         said = "\n    ".join(done.stderr.strip().splitlines()[-5:])
         raise BuildFailed(

@@ -62,9 +62,10 @@ def test_what_the_loader_looks_at_is_read(path: str, attribute: str, value: obje
 
 def test_needed_symbol_versions_are_read_by_library() -> None:
     with Path("/proc/self/exe").resolve().open("rb") as python:
-        verneed = dict(read_elf(python).verneed)
+        elf = read_elf(python)
+    verneed = dict(elf.verneed)
     versions = [version for names in verneed.values() for version in names]
-    assert verneed.keys() <= set(read_elf(Path("/proc/self/exe").resolve().open("rb")).needed)
+    assert verneed.keys() <= set(elf.needed)
     assert any(version.startswith("GLIBC_2.") for version in versions)
 
 

@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +114,8 @@ def level(output: Path, epoch: int) -> None:
         os.chown(path, 0, 0, follow_symlinks=False)
         os.utime(path, (epoch, epoch), follow_symlinks=False)
         if not path.is_symlink() and path != output / "tmp":
-            executable = path.is_dir() or path.stat().st_mode & 0o100
-            path.chmod(0o755 if executable and not fnmatch(path.name, "*.py") else 0o644)
+            executable = path.stat().st_mode & 0o100 and path.suffix != ".py"
+            path.chmod(0o755 if path.is_dir() or executable else 0o644)
 
 
 def main(recipe_file: str, target_folder: str, output_folder: str) -> None:

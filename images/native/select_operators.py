@@ -70,8 +70,9 @@ def choose(
             missing.append(f"the custom operator {operator['custom']!r}")
         elif registration is None:
             missing.append(f"operator {name}")
-        elif version > registration.highest:
-            missing.append(f"version {version} of {name} (known: up to {registration.highest})")
+        elif not registration.lowest <= version <= registration.highest:
+            known_versions = f"{registration.lowest} to {registration.highest}"
+            missing.append(f"version {version} of {name} (known: {known_versions})")
         else:
             chosen[name] = registration
     if missing:

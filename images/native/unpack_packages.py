@@ -9,10 +9,12 @@ byte code, by this stage's Python of the same version.
 """
 
 import importlib
+import io
 import os
 import py_compile
 import subprocess
 import sys
+import tarfile
 import tempfile
 import tomllib
 from pathlib import Path
@@ -45,21 +47,24 @@ def download(architecture: str, packages: list[str], into: Path) -> list[Path]:
 
 def unpack(deb: Path, target: Path) -> None:
     """Lay a package's files into `target`, and add it to dpkg's status and lists there."""
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE) as files:
-        untar = ["tar", "--extract", "--keep-directory-symlink", "--directory", str(target)]
-        subprocess.run(untar, stdin=files.stdout, check=True)
-    name = subprocess.run(
-        ["dpkg-deb", "-f", str(deb), "Package"], check=True, capture_output=True, text=True
+    files = subprocess.run(
+        ["dpkg-deb", "--fsys-tarfile", str(deb)], check=True, stdout=subprocess.PIPE
     ).stdout
-    control = subprocess.run(["dpkg-deb", "-f", str(deb)], check=True, capture_output=True, text=True).stdout
+    untar = ["tar", "--extract", "--keep-directory-symlink", "--directory", str(target)]
+    subprocess.run(untar, input=files, check=True)
+    name, control = (
+        subprocess.run(
+            ["dpkg-deb", "-f", str(deb), *field], check=True, stdout=subprocess.PIPE
+        ).stdout.decode()
+        for field in (["Package"], [])
+    )
     dpkg = target / "var/lib/dpkg"
     (dpkg / "info").mkdir(parents=True, exist_ok=True)
     with (dpkg / "status").open("a") as status:
         first, _, rest = control.partition("\n")
         status.write(f"{first}\nStatus: install ok unpacked\n{rest.rstrip()}\n\n")
-    contents = subprocess.run(["dpkg-deb", "-c", str(deb)], check=True, capture_output=True, text=True).stdout
-    paths = (line.split(None, 5)[5].split(" -> ")[0] for line in contents.splitlines())
-    lines = (f"{path.removeprefix('.').rstrip('/')}\n" for path in paths if path not in ("./", "."))
+    with tarfile.open(fileobj=io.BytesIO(files)) as archive:
+        lines = [f"{path.removeprefix('.')}\n" for path in archive.getnames() if path != "."]
     (dpkg / "info" / f"{name.strip()}.list").write_text("".join(lines))
 
 
