@@ -1,4 +1,4 @@
-"""All rules, in the order of the report, and what is done with them. A new rule is a function and a row in its module."""
+"""All rules in the order of the report, and what is done with them: a new one is a function and a row."""
 
 from __future__ import annotations
 
