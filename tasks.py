@@ -112,9 +112,19 @@ def package(c: Context, model: str = "", arch: str = "") -> None:
         "target": "zip, wheel, folder, ELF file or image, as a plain word, too; default: the model's image and zip",
         **_MODEL,
         **_ARCH,
+        "runtime": "image or folder that a zip, wheel, folder or ELF file will be unpacked in",
+        "at": "where in the runtime it will be unpacked; default: /action",
+        "profile": "platforms whose limits count, with commas between: openwhisk, aws-lambda-zip, …",
+        "config": "an audit.toml with budgets, severities and waivers",
         "limit": "MiB that the target may have: unpacked, or as the zip that it is",
         "verbose": "list the linkage of every native file",
-        **_JSON,
+        "format": "what to print: table, json, sarif, junit or markdown; default: table",
+        "json": "short for --format json; progress stays on stderr",
+        "html": "write a page with treemap, dependencies, findings and budget to this file, too",
+        "baseline": "show what changed since the report in this file",
+        "save-baseline": "write the report to this file, for --baseline later",
+        "fail-on": "the least severity that ends in exit code 1: error, warning or note; default: error",
+        "explain": "say what a rule means, why it matters and how to mend it (all: every rule), and end",
     },
 )
 @reported
@@ -123,26 +133,44 @@ def audit(
     target: Any,
     model: str = "",
     arch: str = "",
+    runtime: str = "",
+    at: str = "",
+    profile: str = "",
+    config: str = "",
     limit: str = "",
     verbose: bool = False,
+    format: str = "",
     json: bool = False,
+    html: str = "",
+    baseline: str = "",
+    save_baseline: str = "",
+    fail_on: str = "error",
+    explain: str = "",
 ) -> None:
     """Say whether every native library finds what it needs, and what takes the space; exit code 1 when not.
+
+    Exit codes: 0 no finding as bad as --fail-on, 1 findings, 2 the target cannot be read or the options make no sense.
 
     Examples:
         ./inv audit
         ./inv audit debian:bookworm-slim
-        ./inv audit dist/app-1.0-py3-none-any.whl --json
+        ./inv audit dist/app-1.0-py3-none-any.whl --runtime python:3.11-slim --at /action
+        ./inv audit app.zip --format sarif --fail-on warning >audit.sarif
+        ./inv audit app.zip --html app.html --baseline last.json --save-baseline last.json
+        ./inv audit --explain unresolved-needed
     """
-    import audit as auditor
+    from cli import audits
 
+    if explain:
+        print(audits.explain(explain))
+        return
+    asked = audits.asked(runtime=runtime, at=at, config=config, profile=profile, page=bool(html))
+    files = {"html": html, "baseline": baseline, "save_baseline": save_baseline}
+    to = audits.output(form=format, json=json, fail_on=fail_on, verbose=verbose, **files)
     pipeline = _pipeline(c, model=model, arch=arch, limit=limit)
-    judged = pipeline.audit_target(target[0]) if target else pipeline.audit_built()
-    if json:
-        print(js.dumps([auditor.as_json(*one) for one in judged], indent=1))
-    else:
-        print("\n\n".join(auditor.as_tables(*one, verbose=verbose) for one in judged))
-    sys.exit(max(auditor.exit_status(findings) for _, findings in judged))
+    judged = pipeline.audit_target(target[0], asked) if target else pipeline.audit_built(asked)
+    print(audits.tell(judged, to))
+    sys.exit(audits.exit_status(judged, to.fail_on))
 
 
 @task(

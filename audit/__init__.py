@@ -14,36 +14,59 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from audit.analysis import Analysis, analyse
+from audit.baseline import Changes, changes_as_json, compare, read_baseline
 from audit.budget import Budget, Limit
-from audit.errors import AuditError
+from audit.config import Config, load_config
+from audit.errors import AuditError, UnreadableTargetError
+from audit.explain import explain
+from audit.html import as_html
+from audit.junit import as_junit
+from audit.markdown import as_markdown
 from audit.readers.folder import read_folder
 from audit.readers.image import read_image
 from audit.readers.target import read
 from audit.readers.tars import read_tar
 from audit.readers.zips import read_zip
-from audit.report import as_json
-from audit.rules import RULES, Finding, Rule, Severity, check, exit_status
+from audit.report import Judged, as_json
+from audit.rules import RULES, Finding, Rule, Severity, check, exit_status, judged
+from audit.sarif import as_sarif
 from audit.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from audit.rules.waivers import Waived
 
 __all__ = [
     "RULES",
     "Analysis",
     "AuditError",
     "Budget",
+    "Changes",
+    "Config",
     "Finding",
+    "Judged",
     "Limit",
     "Rule",
     "Severity",
     "Tree",
+    "UnreadableTargetError",
     "analyse",
+    "as_html",
     "as_json",
+    "as_junit",
+    "as_markdown",
+    "as_sarif",
     "as_tables",
+    "changes_as_json",
     "check",
+    "compare",
     "exit_status",
+    "explain",
+    "judge",
+    "load_config",
     "read",
+    "read_baseline",
     "read_folder",
     "read_image",
     "read_tar",
@@ -51,11 +74,22 @@ __all__ = [
 ]
 
 
-def as_tables(
-    analysis: Analysis, findings: Sequence[Finding], *, verbose: bool = False, largest: int = 10
+def judge(analysis: Analysis) -> Judged:
+    """Apply all rules, with the severities, thresholds and waivers of the analysis' `config`."""
+    return Judged(analysis, *judged(analysis))
+
+
+def as_tables(  # noqa: PLR0913 - options of one report, by keyword
+    analysis: Analysis,
+    findings: Sequence[Finding],
+    waived: Sequence[Waived] = (),
+    *,
+    verbose: bool = False,
+    fail_on: Severity = Severity.ERROR,
+    changes: Changes | None = None,
 ) -> str:
     """Give the report as tables; see `audit.tables`."""
     # Imported late: the closure command runs in build stages, where tabulate is not installed.
     from audit import tables  # noqa: PLC0415
 
-    return tables.as_tables(analysis, findings, verbose=verbose, largest=largest)
+    return tables.as_tables(analysis, findings, waived, verbose=verbose, fail_on=fail_on, changes=changes)

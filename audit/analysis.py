@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from audit.binding import bind
 from audit.budget import Budget, Limit, budgets
+from audit.config import Config
+from audit.cuts import cut_plans
+from audit.duplicates import duplicates
 from audit.elf import Abi, Elf
 from audit.errors import AuditError
 from audit.graph import Broken, Graph, Linker, link
+from audit.hardening import hardening_of
+from audit.hosts import Reach, pythons, reach
+from audit.leftovers import leftovers
+from audit.links import bad_links
 from audit.loader import PLATFORMS
-from audit.sizes import Sizes, sizes
+from audit.notes import notes_of
+from audit.packed import packed_sizes
+from audit.sections import sections_of
+from audit.sizes import Sizes, folder_sizes, sizes
+from audit.strip import strippable_of
 from audit.tree import inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from audit.binding import Bindings
+    from audit.cut import CutPlan
+    from audit.duplicates import Duplicates
+    from audit.graph import Load
+    from audit.hardening import Hardening
+    from audit.leftovers import Leftover
+    from audit.links import BadLink
+    from audit.notes import Notes
+    from audit.python import Python
+    from audit.sections import Section
+    from audit.sizes import FolderSize
+    from audit.strip import Strippable
     from audit.tree import Tree
 
 DEFAULT_AT = "/action"
@@ -42,34 +67,120 @@ class Analysis:
     expected: Abi | None
     sizes: Sizes
     budgets: tuple[Budget, ...]
+    linker: Linker = field(compare=False, repr=False)
+    config: Config = field(default_factory=Config)
+
+    @cached_property
+    def python(self) -> Python:
+        """What the target holds of Python."""
+        # Imported late: the closure command runs in build stages, where packaging is not installed.
+        from audit.python import python_of  # noqa: PLC0415
+
+        return python_of(self)
+
+    @cached_property
+    def bindings(self) -> Bindings:
+        """The symbols of all files of the graph, bound to each other; those of the Pythons of the runtime too."""
+        return bind(self.linker, self.graph.loads, self.hosts)
+
+    @cached_property
+    def hosts(self) -> tuple[Load, ...]:
+        """The processes that may load plugins: the programs of the target, and the Pythons of its runtime."""
+        own = [
+            load for load in self.graph.loads if load.root in self.elves and self.elves[load.root].is_program
+        ]
+        others = [path for path in pythons(self.linker) if path not in self.elves]
+        return (*own, *map(self.linker.load, others))
+
+    @cached_property
+    def reach(self) -> Reach:
+        """What the entry points of the target reach."""
+        return reach(self)
+
+    @cached_property
+    def foreign(self) -> Mapping[str, str]:
+        """The target's Mach-O and PE files, and which of the two they are."""
+        at = self.at.rstrip("/") + "/" if self.runtime is not None else "/"
+        return {path: form for path, form in self.linker.foreign.items() if path.startswith(at)}
+
+    @cached_property
+    def sections(self) -> Mapping[str, tuple[Section, ...]]:
+        """The section headers of the target's ELF files, broken ones too; see `audit.sections`."""
+        broken = [path for path, fault in self.broken.items() if fault.readable]
+        return sections_of(self.tree, [*self.elves, *broken])
+
+    @cached_property
+    def hardening(self) -> Mapping[str, Hardening]:
+        """What protects each program and library of the target."""
+        return hardening_of(self.elves, self.bindings)
+
+    @cached_property
+    def notes(self) -> Mapping[str, Notes]:
+        """The notes of the target's ELF files; without those that cannot be read."""
+        return notes_of(self.tree, self.elves)
+
+    @cached_property
+    def strippable(self) -> Mapping[str, Strippable]:
+        """What stripping would save, for each file where it would save something."""
+        return strippable_of(self.tree, self.elves, self.sections)
+
+    @cached_property
+    def duplicates(self) -> Duplicates:
+        """Content of the target that is stored more than once."""
+        return duplicates(self.tree, self.sizes.files)
+
+    @cached_property
+    def bad_links(self) -> tuple[BadLink, ...]:
+        """Symlinks that lead out of the target or nowhere; their paths are those in the target."""
+        return bad_links(self.target)
+
+    @cached_property
+    def leftovers(self) -> tuple[Leftover, ...]:
+        """Files that packages and builds left behind, the largest first."""
+        return leftovers(self.tree, self.sizes.files, self.at)
+
+    @cached_property
+    def folders(self) -> tuple[FolderSize, ...]:
+        """Every folder with what lies beneath it, the largest first."""
+        return folder_sizes(self.sizes, self.at)
+
+    @cached_property
+    def cut_plans(self) -> tuple[CutPlan, ...]:
+        """How to make each budget fit that is over."""
+        return cut_plans(self, self.reach.unreached)
 
 
-def analyse(
+def analyse(  # noqa: PLR0913 - everything that a target is asked, by name
     target: Tree,
     *,
     runtime: Tree | None = None,
     at: str = DEFAULT_AT,
     limit: Limit | None = None,
     machine: str | None = None,
+    config: Config = Config(),  # noqa: B008 - a frozen value
+    compress: bool = False,
 ) -> Analysis:
     """Analyse a target: by itself, or, with `runtime`, as it lies unpacked in the folder `at` of that tree.
 
     `machine` (see `abi_named`) is the architecture expected; without it, that of the programs of the tree
     in which the target runs. A zip or wheel audited without its runtime lacks the system's libraries.
+    `config` is what audit.toml says. `compress` estimates what folders and images would take in a zip (slow:
+    30 MB a second for each core); it is done, too, when a budget counts packed bytes.
 
     Raises:
-        AuditError: `at` is no absolute path, or `machine` no architecture.
+        AuditError: `at` is no absolute path, `machine` no architecture, or `config` names no known platform.
     """
     if not at.startswith("/"):
         raise AuditError(f"--at {at}: name an absolute folder of the runtime, such as {DEFAULT_AT}.")
     at = "/" if runtime is None else runtime.place(at)
     tree = target if runtime is None else runtime.with_mounted(target, at)
     own = [inside(at, path) for path in target.entries] if runtime is not None else list(tree.entries)
-    linker = Linker(tree)
+    linker = Linker(tree, config.isa_level)
     files = [path for path in own if tree.entries[path].kind == "file" and tree.entries[path].same_as is None]
     found = {path: elf for path in files if (elf := linker.elf(path)) is not None}
     elves = {path: elf for path, elf in found.items() if isinstance(elf, Elf)}
-    measured = sizes(tree, own, at)
+    wanted = compress or any(row.packed for row in config.budgets)
+    measured = sizes(tree, own, at, packed_sizes(tree, own) if wanted else None)
     return Analysis(
         target=target,
         runtime=runtime,
@@ -80,7 +191,9 @@ def analyse(
         graph=link(linker, elves),
         expected=abi_named(machine) if machine else _expected(elves.values(), linker, runtime),
         sizes=measured,
-        budgets=budgets(target, measured.size, limit),
+        budgets=budgets(target, measured, config, limit, at),
+        config=config,
+        linker=linker,
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from elftools.common.exceptions import ELFError
 from elftools.common.utils import struct_parse
 from elftools.elf.elffile import ELFFile
+
+from audit.segments import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -25,6 +27,8 @@ MAX_STRING = 4096
 # Names lie close together; so many bytes of the string table are looked at in one go.
 STRINGS_AT_ONCE = 64 << 10
 
+DF_BIND_NOW = 0x8
+DF_1_NOW = 0x1
 DF_1_NODEFLIB = 0x800  # ld -z nodefaultlib
 DF_1_PIE = 0x0800_0000
 
@@ -61,13 +65,32 @@ class Abi(NamedTuple):
         return self.machine + width + ("" if self.little else ", big-endian")
 
 
+class Tables(NamedTuple):
+    """Where in the file the tables of dynamic symbols begin, in bytes; None is what it has not.
+
+    `now`: it asks the loader to bind all of its symbols before it runs.
+    """
+
+    symtab: int | None
+    strtab: int | None
+    hash: int | None
+    gnu_hash: int | None
+    versym: int | None
+    verneed: int | None
+    verdef: int | None
+    strsz: int
+    verneednum: int
+    verdefnum: int
+    now: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elf:
     """One ELF file as the dynamic loader sees it; names are as written in the file, nothing expanded.
 
     `rpath` and `runpath` are None when the tag is absent (an empty one is not the same). `verneed` maps each
     library to the symbol versions needed from it. `defects` are faults that do not keep the loader from
-    loading it.
+    loading it. `flags` and `osabi` are e_flags and EI_OSABI. `tags` holds the first value of each dynamic tag.
     """
 
     abi: Abi
@@ -82,6 +105,11 @@ class Elf:
     pie: bool = False
     verneed: tuple[tuple[str, tuple[str, ...]], ...] = ()
     defects: tuple[str, ...] = ()
+    tables: Tables | None = field(default=None, compare=False, repr=False)
+    flags: int = 0
+    osabi: int = 0
+    segments: tuple[Segment, ...] = field(default=(), compare=False, repr=False)
+    tags: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_program(self) -> bool:
@@ -125,7 +153,14 @@ def _read(file: IO[bytes]) -> Elf:
     kind = _TYPES.get(header["e_type"])
     if kind is None:
         raise BadElfError(f"unknown file type {header['e_type']}")
-    known: dict[str, Any] = {"abi": abi, "type": kind, "defects": tuple(_defects(header, size))}
+    known: dict[str, Any] = {
+        "abi": abi,
+        "type": kind,
+        "defects": tuple(_defects(header, size)),
+        "flags": header["e_flags"],
+        "osabi": elf.e_ident_raw[7],
+        "segments": tuple(_segment(row) for row in segments),
+    }
     if interps:
         known["interp"] = _strings(file, interps[0]["p_offset"], [0])[0]
     if dynamics:
@@ -150,6 +185,18 @@ def _segments(elf: ELFFile, file: IO[bytes], size: int) -> Iterator[Mapping[str,
         if segment["p_type"] in ("PT_LOAD", "PT_DYNAMIC", "PT_INTERP") and end > size:
             raise BadElfError(f"cut short: {segment['p_type']} ends at byte {end} of a file of {size}")
         yield segment
+
+
+def _segment(row: Mapping[str, Any]) -> Segment:
+    return Segment(
+        type=str(row["p_type"]),
+        flags=row["p_flags"],
+        offset=row["p_offset"],
+        address=row["p_vaddr"],
+        file_size=row["p_filesz"],
+        memory_size=row["p_memsz"],
+        align=row["p_align"],
+    )
 
 
 def _defects(header: Mapping[str, Any], size: int) -> Iterator[str]:
@@ -182,7 +229,29 @@ def _dynamic(
         "nodeflib": bool(flags & DF_1_NODEFLIB),
         "pie": bool(flags & DF_1_PIE),
         "verneed": tuple((text[library], tuple(text[name] for name in names)) for library, names in verneed),
+        "tables": _tables(segments, first),
+        "tags": first,
     }
+
+
+def _tables(segments: list[Mapping[str, Any]], first: Mapping[str, int]) -> Tables:
+    def at(tag: str) -> int | None:
+        return _offset(segments, first[tag]) if tag in first else None
+
+    return Tables(
+        symtab=at("DT_SYMTAB"),
+        strtab=at("DT_STRTAB"),
+        hash=at("DT_HASH"),
+        gnu_hash=at("DT_GNU_HASH"),
+        versym=at("DT_VERSYM"),
+        verneed=at("DT_VERNEED"),
+        verdef=at("DT_VERDEF"),
+        strsz=first.get("DT_STRSZ", 0),
+        verneednum=first.get("DT_VERNEEDNUM", 0),
+        verdefnum=first.get("DT_VERDEFNUM", 0),
+        now="DT_BIND_NOW" in first
+        or bool(first.get("DT_FLAGS", 0) & DF_BIND_NOW or first.get("DT_FLAGS_1", 0) & DF_1_NOW),
+    )
 
 
 def _tags(elf: ELFFile, file: IO[bytes], segment: Mapping[str, Any]) -> dict[str, list[int]]:

@@ -27,3 +27,7 @@ class UnresolvedError(AuditError):
 
 class CopyError(AuditError):
     """The closure cannot be written to the folder asked for."""
+
+
+class ConfigError(AuditError):
+    """The audit.toml, or what the command line says in its place, makes no sense."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from audit.elf import MAGIC, BadElfError, Elf, NotElfError, read_elf
 from audit.errors import TooLargeError, UnreadableEntryError
+from audit.foreign import foreign_format
 from audit.loader import How, Loaded, Loader, expand, in_cache, loader_of, searches
 
 if TYPE_CHECKING:
@@ -77,9 +78,12 @@ def _complete(edges: Iterable[Edge]) -> bool:
 class Linker:
     """Resolves names in one tree; reads each ELF file, and looks into each folder, once."""
 
-    def __init__(self, tree: Tree) -> None:
-        """Start with nothing read."""
+    def __init__(self, tree: Tree, level: int = 1) -> None:
+        """Start with nothing read; `level` is N of x86-64-vN, that of the processor (see `hwcaps_of`)."""
         self.tree = tree
+        self.level = level
+        # Mach-O and PE files among those asked for, and what they are: seen here, where files are opened.
+        self.foreign: dict[str, str] = {}
         self._elves: dict[str, Elf | Broken | None] = {}
         self._loaders: dict[Abi, Loader] = {}
         self._folders: dict[str, str | None] = {}
@@ -95,7 +99,7 @@ class Linker:
     def loader(self, abi: Abi) -> Loader:
         """Give what the tree's loader for this ABI has been told."""
         if abi not in self._loaders:
-            self._loaders[abi] = loader_of(self.tree, abi)
+            self._loaders[abi] = loader_of(self.tree, abi, self.level)
         return self._loaders[abi]
 
     def load(self, path: str) -> Load:
@@ -177,9 +181,12 @@ class Linker:
             return None
         try:
             with entry.open() as content:
-                return read_elf(content)
-        except NotElfError:
-            return None
+                try:
+                    return read_elf(content)
+                except NotElfError:
+                    if (format_ := foreign_format(content)) is not None:
+                        self.foreign[path] = format_
+                    return None
         except BadElfError as error:
             return Broken(str(error))
         except UnreadableEntryError as error:

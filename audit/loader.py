@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_CONF_BYTES = 1 << 20
 MAX_CONF_FILES = 1000
 CACHE = "/etc/ld.so.cache"
+HIGHEST_LEVEL = 4  # x86-64 psABI, "Micro-Architecture Levels"
 
 
 class How(Enum):
@@ -66,6 +67,7 @@ class Loader:
     lib: str
     platform: str
     working_dir: str
+    hwcaps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +86,18 @@ class Loaded:
         return posixpath.dirname(self.opened)
 
 
-def loader_of(tree: Tree, abi: Abi) -> Loader:
-    """Read what the tree says about how its loader searches for objects of this ABI."""
+def hwcaps_of(abi: Abi, level: int) -> tuple[str, ...]:
+    """Give the folders that the loader looks into before a library folder itself, best first (glibc 2.33 on).
+
+    `level` is N of x86-64-vN, that of the processor; the baseline, 1, has none. ld.so(8), "glibc-hwcaps".
+    """
+    if (abi.machine, abi.bits) != ("x86-64", 64):
+        return ()
+    return tuple(f"glibc-hwcaps/x86-64-v{number}" for number in range(min(level, HIGHEST_LEVEL), 1, -1))
+
+
+def loader_of(tree: Tree, abi: Abi, level: int = 1) -> Loader:
+    """Read what the tree says about how its loader searches for objects of this ABI; `level` as in `hwcaps_of`."""
     row = PLATFORMS.get((abi.machine, abi.bits), Platform("", "", "", "lib64" if abi.bits == 64 else "lib"))
     multiarch = f"lib/{row.triplet}"
     on_debian = row.triplet and (tree.is_dir(f"/{multiarch}") or tree.is_dir(f"/usr/{multiarch}"))
@@ -102,6 +114,7 @@ def loader_of(tree: Tree, abi: Abi) -> Loader:
         lib=lib,
         platform=row.platform,
         working_dir=tree.config.working_dir or "/",
+        hwcaps=hwcaps_of(abi, level),
     )
 
 
@@ -111,8 +124,26 @@ def searches(loader: Loader, requester: Loaded, program: Loaded) -> Iterator[tup
     The order is that of ld.so(8) and of `_dl_map_object` in glibc's elf/dl-load.c: DT_RPATH of the requester,
     of what loaded it and so on, and of the program, all only if the requester has no DT_RUNPATH;
     LD_LIBRARY_PATH; DT_RUNPATH of the requester alone; the cache; the default folders. `-z nodefaultlib` ends
-    it before the default.
+    it before the default. Before each folder come its glibc-hwcaps folders; in the cache, whose entries are
+    sorted by them, those of all folders come before all folders.
     """
+    for how, folders in _searches(loader, requester, program):
+        if not loader.hwcaps:
+            yield how, folders
+        elif how is How.CONF:
+            yield how, (*(f"{folder}/{caps}" for caps in loader.hwcaps for folder in folders), *folders)
+        else:
+            yield (
+                how,
+                tuple(
+                    f"{one.rstrip('/')}{caps}"
+                    for one in folders
+                    for caps in (*map("/".__add__, loader.hwcaps), "")
+                ),
+            )
+
+
+def _searches(loader: Loader, requester: Loaded, program: Loaded) -> Iterator[tuple[How, tuple[str, ...]]]:
     if requester.elf.runpath is None:
         for holder in _rpath_holders(requester, program):
             yield How.RPATH, expand_path(loader, holder.elf.rpath or "", holder.origin)

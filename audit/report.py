@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import hashlib
+import re
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.rules import Severity, exit_status
 
@@ -10,15 +13,35 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from audit.analysis import Analysis
+    from audit.cut import CutPlan
     from audit.graph import Edge
     from audit.rules import Finding
+    from audit.rules.waivers import Waived
 
 # Raised when a key changes its meaning or goes; new keys alone do not change it.
 SCHEMA = "under48-audit/1"
 
 
-def as_json(analysis: Analysis, findings: Sequence[Finding]) -> dict[str, Any]:
-    """Give everything as plain values for json.dumps; sizes in bytes, paths as in the analysed tree."""
+class Judged(NamedTuple):
+    """A target's analysis, what was found, and what audit.toml excuses."""
+
+    analysis: Analysis
+    findings: Sequence[Finding]
+    waived: Sequence[Waived] = ()
+
+
+def as_json(
+    analysis: Analysis,
+    findings: Sequence[Finding],
+    waived: Sequence[Waived] = (),
+    *,
+    fail_on: Severity = Severity.ERROR,
+) -> dict[str, Any]:
+    """Give everything as plain values for json.dumps; sizes in bytes, paths as in the analysed tree.
+
+    schema.json, beside this module, describes it. Names that are no UTF-8 hold lone surrogates (PEP 383), which
+    json.dumps writes as escapes.
+    """
     sizes = analysis.sizes
     return {
         "schema": SCHEMA,
@@ -40,6 +63,7 @@ def as_json(analysis: Analysis, findings: Sequence[Finding]) -> dict[str, Any]:
             {"path": path, "needed": [_edge(edge) for edge in analysis.graph.edges.get(path, ())]}
             for path in sorted(analysis.elves)
         ],
+        "hardening": [{"path": path, **asdict(found)} for path, found in sorted(analysis.hardening.items())],
         "packages": [
             {
                 "manager": one.package.manager,
@@ -72,18 +96,65 @@ def as_json(analysis: Analysis, findings: Sequence[Finding]) -> dict[str, Any]:
             }
             for budget in analysis.budgets
         ],
-        "findings": [
+        "layers": [
             {
-                "rule": finding.rule,
-                "severity": finding.severity.name.lower(),
-                "subject": finding.subject,
-                "message": finding.message,
-                "remedy": finding.remedy,
+                "name": layer.name,
+                "command": layer.command,
+                "files": layer.files,
+                "bytes": layer.size,
+                "lost_bytes": sum(lost.size for lost in layer.lost),
             }
-            for finding in findings
+            for layer in analysis.target.layers
         ],
-        "exit_status": exit_status(findings),
+        "cut_plans": [_cut_plan(plan) for plan in analysis.cut_plans],
+        "findings": [_finding(finding) for finding in findings],
+        "waived": [
+            {**_finding(one.finding), "reason": one.waiver.reason, "until": one.waiver.until.isoformat()}
+            for one in waived
+        ],
+        "exit_status": exit_status(findings, fail_on),
     }
+
+
+def _finding(finding: Finding) -> dict[str, str]:
+    return {
+        "id": fingerprint(finding),
+        "rule": finding.rule,
+        "severity": finding.severity.name.lower(),
+        "subject": finding.subject,
+        "message": finding.message,
+        "remedy": finding.remedy,
+    }
+
+
+def _cut_plan(plan: CutPlan) -> dict[str, Any]:
+    return {
+        "budget": plan.budget.label,
+        "limit": plan.budget.limit,
+        "used": plan.budget.used,
+        "after": plan.after,
+        "fits": plan.fits,
+        "steps": [
+            {
+                "kind": step.cut.kind,
+                "subject": step.cut.subject,
+                "why": step.cut.why,
+                "tier": step.cut.tier.name.lower().replace("_", " "),
+                "bytes": step.size,
+                "left": step.left,
+                "files": step.files,
+                "paths": list(step.paths),
+            }
+            for step in plan.steps
+        ],
+    }
+
+
+def fingerprint(finding: Finding) -> str:
+    """Give what stays the same of a finding from build to build: numbers in its message, such as bytes, may change."""
+    message = re.sub(r"\d[\d,.]*", "#", finding.message)
+    identity = f"{finding.rule}\0{finding.subject}\0{message}"
+    return hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _edge(edge: Edge) -> dict[str, str | None]:

@@ -1,33 +1,19 @@
-"""Where the bytes of a tree are: by package (dpkg, Python distributions, else folder) and by file."""
+"""Where the bytes of a tree are: by package (dpkg, Python distributions, npm, else folder), folder and file."""
 
 from __future__ import annotations
 
-import csv
 import posixpath
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from audit.errors import UnreadableEntryError
+from audit.owners import Package, owners_of
+from audit.tree import parents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from audit.tree import Tree
-
-MAX_METADATA_BYTES = 16 << 20
-DPKG = "/var/lib/dpkg"
-
-Manager = Literal["dpkg", "python", "folder"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Package:
-    """Who a file belongs to."""
-
-    manager: Manager
-    name: str
-    version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +46,23 @@ class Sizes:
     compressed: int | None
 
 
-def sizes(tree: Tree, paths: Iterable[str], top: str = "/") -> Sizes:
-    """Measure the files among `paths` (those of the target, which lies at `top`)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderSize:
+    """Bytes of all files in a folder and beneath it."""
+
+    path: str
+    files: int
+    size: int
+    compressed: int | None
+
+
+def sizes(tree: Tree, paths: Iterable[str], top: str = "/", packed: Mapping[str, int] | None = None) -> Sizes:
+    """Measure the files among `paths` (those of the target, which lies at `top`).
+
+    `packed` gives the compressed bytes of files for which the tree knows none; see `audit.packed`.
+    """
     owners = owners_of(tree)
+    estimated = packed or {}
     files: list[FileSize] = []
     for path in paths:
         entry = tree.entries[path]
@@ -72,7 +72,8 @@ def sizes(tree: Tree, paths: Iterable[str], top: str = "/") -> Sizes:
                 or owners.get(_source(path))
                 or Package(manager="folder", name=_group(path, top))
             )
-            files.append(FileSize(path=path, package=package, size=entry.size, compressed=entry.compressed))
+            compressed = estimated.get(path) if entry.compressed is None else entry.compressed
+            files.append(FileSize(path=path, package=package, size=entry.size, compressed=compressed))
     files.sort(key=lambda file: (-file.size, file.path))
     of_package: defaultdict[Package, list[FileSize]] = defaultdict(list)
     for file in files:
@@ -95,67 +96,24 @@ def sizes(tree: Tree, paths: Iterable[str], top: str = "/") -> Sizes:
     )
 
 
-def owners_of(tree: Tree) -> Mapping[str, Package]:
-    """Map paths (without symlinks) to the packages that hold them; Python's word goes before dpkg's."""
-    owners: dict[str, Package] = {}
-    for package, listed in (*_dpkg(tree), *_python(tree)):
-        for path in listed:
-            owners[path] = package
-    return owners
-
-
-def _dpkg(tree: Tree) -> Iterator[tuple[Package, list[str]]]:
-    """Read /var/lib/dpkg/status and info/*.list; a list may name /lib/… where the tree has /usr/lib/…."""
-    folders: dict[str, str | None] = {}
-    seen: set[str] = set()
-
-    def place(listed: str) -> str | None:
-        folder, name = posixpath.split(listed)
-        if folder not in folders:
-            folders[folder] = tree.resolve(folder)
-        real = folders[folder]
-        return posixpath.join(real, name) if real else None
-
-    for paragraph in _text(tree, f"{DPKG}/status").split("\n\n"):
-        fields = dict(
-            line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " "
-        )
-        name = fields.get("Package")
-        if name is None or "/" in name or name in seen:
-            continue
-        seen.add(name)
-        package = Package(manager="dpkg", name=name, version=fields.get("Version", ""))
-        # "Multi-Arch: same" packages have the architecture in the name of their list.
-        lists = (
-            f"{DPKG}/info/{name}.list",
-            f"{DPKG}/info/{name}:{fields.get('Architecture', '').replace('/', '')}.list",
-        )
-        listed = [line for path in lists for line in _text(tree, path).splitlines() if line.startswith("/")]
-        yield package, [path for line in listed if (path := place(line))]
-
-
-def _python(tree: Tree) -> Iterator[tuple[Package, list[str]]]:
-    """Read the RECORD of every .dist-info folder (packaging.python.org, "Recording installed projects")."""
-    for path in tree.entries:
-        folder, name = posixpath.split(path)
-        if name != "RECORD" or not folder.endswith(".dist-info"):
-            continue
-        project, _, version = posixpath.basename(folder).removesuffix(".dist-info").partition("-")
-        package = Package(manager="python", name=project, version=version)
-        site = posixpath.dirname(folder)
-        try:
-            rows = [row[0] for row in csv.reader(_text(tree, path).splitlines()) if row]
-        except csv.Error:
-            rows = []
-        yield package, [posixpath.normpath(posixpath.join(site, row)) for row in rows]
-
-
-def _text(tree: Tree, path: str) -> str:
-    """Read a package manager's file; what cannot be read attributes nothing."""
-    try:
-        return (tree.read(path, MAX_METADATA_BYTES) or b"").decode("utf-8", "replace")
-    except UnreadableEntryError:
-        return ""
+def folder_sizes(measured: Sizes, top: str = "/") -> tuple[FolderSize, ...]:
+    """Measure every folder from `top` down, the largest first; a folder counts all that is beneath it."""
+    members: defaultdict[str, list[FileSize]] = defaultdict(list)
+    for file in measured.files:
+        members[posixpath.dirname(file.path)].append(file)
+    sums: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for folder, files in members.items():
+        row = (len(files), sum(file.size for file in files), _compressed(files) or 0)
+        for place in (folder, *parents(folder)):
+            sums[place] = [old + new for old, new in zip(sums[place], row, strict=True)]
+            if place == top:
+                break
+    known = measured.compressed is not None
+    found = [
+        FolderSize(path=path, files=files, size=size, compressed=compressed if known else None)
+        for path, (files, size, compressed) in sums.items()
+    ]
+    return tuple(sorted(found, key=lambda folder: (-folder.size, folder.path)))
 
 
 def _source(path: str) -> str:

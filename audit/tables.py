@@ -3,53 +3,67 @@
 from __future__ import annotations
 
 import textwrap
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
+from audit.printable import shorten
 from audit.rules import Severity, exit_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from audit.analysis import Analysis
+    from audit.baseline import Changes, Delta
+    from audit.cut import CutPlan
     from audit.graph import Edge
     from audit.rules import Finding
+    from audit.rules.waivers import Waived
 
 WIDTH = 100
 LARGEST = 10
 SHOWN_LIBRARIES = 25
 
 
-def as_tables(
-    analysis: Analysis, findings: Sequence[Finding], *, verbose: bool = False, largest: int = LARGEST
+def as_tables(  # noqa: PLR0913 - options of one report, by keyword
+    analysis: Analysis,
+    findings: Sequence[Finding],
+    waived: Sequence[Waived] = (),
+    *,
+    verbose: bool = False,
+    fail_on: Severity = Severity.ERROR,
+    changes: Changes | None = None,
 ) -> str:
-    """Give the report as text: summary, linkage, sizes, budget, findings, verdict.
+    """Give the report as text: summary, linkage, sizes, budget, changes since a baseline, findings, verdict.
 
-    Linkage shows each library with how it was found and how many need it; `verbose` shows every NEEDED of
-    every file. `largest` is the number of packages and of files listed.
+    Linkage shows each library with how it was found and how many need it; `verbose` shows every NEEDED, and
+    the protections, of every file.
     """
     sections = (
         _summary(analysis),
         _linkage(analysis) if verbose else _libraries(analysis),
-        _packages(analysis, largest),
-        _files(analysis, largest),
+        _hardening(analysis) if verbose else "",
+        _packages(analysis),
+        _files(analysis),
         _budgets(analysis),
+        *(_cut_plan(plan) for plan in analysis.cut_plans),
+        _changes(changes) if changes is not None else "",
+        _waived(waived),
         _findings(findings),
-        verdict(analysis, findings),
+        verdict(analysis, findings, fail_on),
     )
     return "\n\n".join(section for section in sections if section)
 
 
-def verdict(analysis: Analysis, findings: Sequence[Finding]) -> str:
+def verdict(analysis: Analysis, findings: Sequence[Finding], fail_on: Severity = Severity.ERROR) -> str:
     """Give the one line that says it all."""
     counts = [
         f"{count} {severity.name.lower()}{'s' if count != 1 else ''}"
         for severity in sorted(Severity, reverse=True)
         if (count := sum(finding.severity == severity for finding in findings))
     ]
-    word = "NOT GOOD" if exit_status(findings) else "good"
+    word = "NOT GOOD" if exit_status(findings, fail_on) else "good"
     size = analysis.target.archive_size
     rest = (
         f"{len(analysis.elves)} native files, "
@@ -58,23 +72,6 @@ def verdict(analysis: Analysis, findings: Sequence[Finding]) -> str:
     )
     name = shorten(analysis.target.name, WIDTH - len(f"Verdict: {word}. : {rest}"))
     return f"Verdict: {word}. {name}: {rest}"
-
-
-def shorten(text: str, width: int) -> str:
-    """Shorten in the middle to `width` columns, and show control and undecodable characters as escapes.
-
-    Names come from archives of strangers: an escape sequence in one must not reach the terminal.
-    """
-    plain = "".join(c if c.isprintable() else _escaped(c) for c in text)
-    if len(plain) <= width:
-        return plain
-    head = (width - 1) // 2
-    return f"{plain[:head]}…{plain[-(width - 1 - head) :]}"
-
-
-def _escaped(character: str) -> str:
-    undecoded = 0xDC80 <= ord(character) <= 0xDCFF  # a byte that was no UTF-8 (PEP 383)
-    return f"\\x{ord(character) - 0xDC00:02x}" if undecoded else character.encode("unicode_escape").decode()
 
 
 def _table(title: str, headers: Sequence[str], rows: Iterable[Sequence[object]], align: Sequence[str]) -> str:
@@ -147,7 +144,25 @@ def _linkage(analysis: Analysis) -> str:
     )
 
 
-def _packages(analysis: Analysis, largest: int) -> str:
+def _hardening(analysis: Analysis) -> str:
+    words = {True: "yes", False: "no", None: "?"}
+    rows = [
+        (
+            shorten(path, 44),
+            one.relro,
+            words[one.now],
+            one.pie,
+            words[one.canary],
+            f"{one.fortified}",
+            f"{one.fortifiable}",
+        )
+        for path, one in sorted(analysis.hardening.items())
+    ]
+    headers = ("file", "RELRO", "now", "PIE", "canary", "fortified", "plain")
+    return _table("Hardening", headers, rows, ("left",) * 5 + ("right",) * 2)
+
+
+def _packages(analysis: Analysis) -> str:
     packages = analysis.sizes.packages
     rows = [
         (
@@ -156,7 +171,7 @@ def _packages(analysis: Analysis, largest: int) -> str:
             f"{one.files:,}",
             *_bytes(one.size, one.compressed),
         )
-        for one in packages[:largest]
+        for one in packages[:LARGEST]
     ]
     headers = ("package", "kind", "files", "bytes", "compressed")
     return _table(
@@ -164,11 +179,11 @@ def _packages(analysis: Analysis, largest: int) -> str:
     )
 
 
-def _files(analysis: Analysis, largest: int) -> str:
+def _files(analysis: Analysis) -> str:
     files = analysis.sizes.files
     rows = [
         (shorten(file.path, 48), shorten(file.package.name, 20), *_bytes(file.size, file.compressed))
-        for file in files[:largest]
+        for file in files[:LARGEST]
     ]
     headers = ("file", "package", "bytes", "compressed")
     return _table(_title("Files", rows, files), headers, rows, ("left", "left", "right", "right"))
@@ -197,6 +212,66 @@ def _budgets(analysis: Analysis) -> str:
     ]
     headers = ("budget, in bytes", "used", "limit", "left", "percent", "decides")
     return _table("Budget", headers, rows, ("left", "right", "right", "right", "right", "left"))
+
+
+def _cut_plan(plan: CutPlan) -> str:
+    rows = [
+        (
+            shorten(f"{step.cut.kind}: {step.cut.subject}", 32),
+            shorten(step.cut.why, 36),
+            f"{step.size:,}",
+            f"{step.left:,}",
+        )
+        for step in plan.steps
+    ]
+    end = "fits" if plan.fits else f"still {plan.after - plan.budget.limit:,} bytes over"
+    table = _table(
+        f"What to cut for {shorten(plan.budget.label, 50)}, in this order",
+        ("what", "why it is safe", "bytes", "left"),
+        rows,
+        ("left", "left", "right", "right"),
+    )
+    return f"{table}\nThen: {plan.after:,} of {plan.budget.limit:,} bytes, {end}" if table else ""
+
+
+def _changes(changes: Changes) -> str:
+    """Show what changed since the baseline: sums, files, where libraries are found, findings that came and went."""
+    if not changes.any:
+        return "Since the baseline: nothing changed"
+
+    def cells(delta: Delta) -> tuple[str, ...]:
+        return f"{delta.before or 0:,}", f"{delta.now or 0:,}", f"{delta.change:+,}"
+
+    sizes = [(f"all, {delta.name}", *cells(delta)) for delta in changes.sizes]
+    files = [(shorten(delta.name, 52), *cells(delta)) for delta in changes.files[:LARGEST]]
+    rest = len(changes.files) - len(files)
+    more = [(f"and {rest:,} more files", "", "", "")] if rest else []
+    headers = ("since the baseline, bytes of", "before", "now", "change")
+    align = ("left", "right", "right", "right")
+    links = [
+        (shorten(one.file, 28), shorten(one.needed, 18), *(shorten(p or "not found", 22) for p in one[2:]))
+        for one in changes.relinked[:SHOWN_LIBRARIES]
+    ]
+    found = [
+        (word, one.severity, one.rule, shorten(one.subject, 56))
+        for word, verdicts in (("new", changes.new), ("gone", changes.gone))
+        for one in verdicts
+    ]
+    parts = (
+        _table("Changes", headers, [*sizes, *files, *more], align),
+        _table("Found elsewhere", ("file", "needs", "before", "now"), links, ("left",) * 4),
+        _table("Findings since the baseline", ("", "severity", "rule", "subject"), found, ("left",) * 4),
+    )
+    return "\n\n".join(part for part in parts if part)
+
+
+def _waived(waived: Sequence[Waived]) -> str:
+    count: Counter[tuple[str, str, str]] = Counter(
+        (one.finding.rule, one.waiver.until.isoformat(), one.waiver.reason) for one in waived
+    )
+    rows = [(f"{n:,}", rule, until, shorten(reason, 54)) for (rule, until, reason), n in count.items()]
+    headers = ("waived", "rule", "until", "reason")
+    return _table("Findings that audit.toml waives", headers, rows, ("right", "left", "left", "left"))
 
 
 def _findings(findings: Sequence[Finding]) -> str:

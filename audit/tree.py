@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 Kind = Literal["file", "dir", "symlink", "other"]
+Form = Literal["image", "tar", "zip", "folder", "file"]
 AnomalyKind = Literal["unsafe-name", "duplicate-name"]
 
 # path_resolution(7): the kernel gives up (ELOOP) after following 40 symlinks.
@@ -73,6 +74,31 @@ class ImageConfig:
     working_dir: str = "/"
     architecture: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    history: tuple[str, ...] = ()  # the command of each build step, oldest first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A file of a layer that layer number `by` (from 1, the lowest) overwrites, or deletes: `size` bytes wasted."""
+
+    path: str
+    size: int
+    by: int
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One layer of an image: `size` bytes of `files`, each hard-linked content once, `lost` ones included.
+
+    `name` is where it lies in the saved image, `command` the build step that made it, where that is known.
+    """
+
+    name: str
+    command: str = ""
+    files: int
+    size: int
+    lost: tuple[Lost, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +117,12 @@ class Tree:
     """
 
     name: str
-    form: Literal["image", "tar", "zip", "folder"]
+    form: Form
     entries: Mapping[str, Entry]
     config: ImageConfig = field(default_factory=ImageConfig)
     archive_size: int | None = None
     anomalies: tuple[Anomaly, ...] = ()
+    layers: tuple[Layer, ...] = ()  # of an image, the lowest first
 
     @cached_property
     def names(self) -> Mapping[str, tuple[str, ...]]:
@@ -168,7 +195,7 @@ class Tree:
         base = self.resolve(fixed)
         if base is None:
             return ()
-        matches = _glob_expression(wild).fullmatch
+        matches = glob_expression(wild).fullmatch
         start = 1 if base == "/" else len(base) + 1
         return tuple(
             posixpath.join(fixed, path[start:])
@@ -244,7 +271,12 @@ def _split_at_wildcard(pattern: str) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=256)
-def _glob_expression(pattern: str) -> re.Pattern[str]:
+def glob_expression(pattern: str) -> re.Pattern[str]:
+    """Compile a glob to match whole paths: `*`, `?` and `[…]` stay within a name, `**` crosses folders.
+
+    Raises:
+        re.error: a `[…]` makes no sense.
+    """
     out = []
     for token in re.findall(r"\*\*/|\*\*|\*|\?|\[[^]/]+\]|.", pattern, re.DOTALL):
         match token:

@@ -1,5 +1,6 @@
 """The steps from nothing to a classified photo, in order, each shown as it is done and done once."""
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,22 +12,20 @@ from platformdirs import user_cache_path
 
 import audit
 import model_fetch
-from audit import Analysis, Finding
+from cli.audits import Asked
 from cli.console import Step, human_bytes, step
 from errors import Under48Error
 from images import architecture, engine
 from images.base import Base, ensure_base
 from images.build import ACTION_FOLDER, Image, Variant, build_image
 from images.docker_build import Step as BuildStep
+from images.errors import ContainerFailed
 from images.extract import read_folder, saved
 from images.package import write_whole, zip_bytes
 from images.verify import Photo, Verdict, find_photos, verify_photos
 
 ROOT = Path(__file__).parent.parent
 OUTPUT = ROOT / "build"
-
-
-Judged = tuple[Analysis, tuple[Finding, ...]]
 
 
 class NotBuildable(Under48Error):
@@ -46,6 +45,7 @@ class Pipeline:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         """Nothing is done yet: each step runs when it is first asked for."""
+        self._open = contextlib.ExitStack()  # saved images that trees still read from
         self.settings = settings
         cache = settings.get("cache")
         self.cache = Path(cache).expanduser() if cache else user_cache_path("under48")
@@ -148,33 +148,52 @@ class Pipeline:
             shown.bytes = len(content)
         return path
 
-    def audit_built(self) -> list[Judged]:
+    def audit_built(self, asked: Asked = Asked()) -> list[audit.Judged]:  # noqa: B008 - a frozen value
         """What the auditor says of the image, and of the zip unpacked on top of it."""
+        if asked.runtime:
+            raise BadSetting("--runtime says where a TARGET is unpacked: name the target, too")
         image, package = self.image, self.package
-        with step("audit") as shown, saved(self.engine, image.tag) as file:
-            runtime = audit.read_image(file, image.tag)
-            analyses = [
-                audit.analyse(runtime, limit=self._limit),
-                audit.analyse(audit.read(package), runtime=runtime),
+        with step("audit") as shown:
+            runtime = self._image_tree(image.tag)
+            judged = [
+                self._judge(runtime, None, asked, limit=self._limit),
+                self._judge(audit.read(package), runtime, asked),
             ]
-            judged = [(analysis, audit.check(analysis)) for analysis in analyses]
-            findings = sum(len(found) for _, found in judged)
-            natives = sum(len(analysis.elves) for analysis in analyses)
+            findings = sum(len(one.findings) for one in judged)
+            natives = sum(len(one.analysis.elves) for one in judged)
             shown.outcome = f"{natives} native files in the image and the zip, {findings or 'no'} findings"
         return judged
 
-    def audit_target(self, target: str) -> list[Judged]:
+    def audit_target(self, target: str, asked: Asked = Asked()) -> list[audit.Judged]:  # noqa: B008 - a frozen value
         """What the auditor says of a file or folder, or else of an image in the engine."""
         with step("audit") as shown:
-            if Path(target).exists() or _is_path(target):
-                analysis = audit.analyse(audit.read(target), limit=self._limit)
-                found = audit.check(analysis)
-            else:
-                with saved(self.engine, target) as file:
-                    analysis = audit.analyse(audit.read_image(file, target), limit=self._limit)
-                    found = audit.check(analysis)
-            shown.outcome = f"{target}: {len(analysis.elves)} native files, {len(found) or 'no'} findings"
-        return [(analysis, found)]
+            runtime = self._tree(asked.runtime) if asked.runtime else None
+            judged = self._judge(self._tree(target), runtime, asked, limit=self._limit)
+            natives, findings = len(judged.analysis.elves), len(judged.findings)
+            shown.outcome = f"{target}: {natives} native files, {findings or 'no'} findings"
+        return [judged]
+
+    def _judge(
+        self, tree: audit.Tree, runtime: audit.Tree | None, asked: Asked, limit: audit.Limit | None = None
+    ) -> audit.Judged:
+        analysis = audit.analyse(
+            tree, runtime=runtime, at=asked.at, limit=limit, config=asked.config, compress=asked.compress
+        )
+        return audit.judge(analysis)
+
+    def _tree(self, name: str) -> audit.Tree:
+        """The files of what is at a path, or else of an image in the engine."""
+        path = Path(name).expanduser()
+        return audit.read(path) if path.exists() or _is_path(name) else self._image_tree(name)
+
+    def _image_tree(self, name: str) -> audit.Tree:
+        try:
+            file = self._open.enter_context(saved(self.engine, name))
+        except ContainerFailed as error:
+            raise audit.UnreadableTargetError(
+                f"{name} is neither a file or folder here nor an image in the engine: name one of these"
+            ) from error
+        return audit.read_image(file, name)
 
     @property
     def _limit(self) -> audit.Limit | None:
@@ -216,9 +235,12 @@ class Pipeline:
         return verdicts
 
 
+_FILES = (".zip", ".whl", ".so", ".tar", ".tar.gz", ".tgz")
+
+
 def _is_path(target: str) -> bool:
     """Whether a name, by its look, means a file rather than an image."""
-    return target.startswith(("/", "./", "../", "~")) or target.endswith((".zip", ".whl", ".so"))
+    return target.startswith(("/", "./", "../", "~")) or target.endswith(_FILES)
 
 
 def _show_build(shown: Step) -> Callable[[BuildStep], None]:
@@ -228,7 +250,7 @@ def _show_build(shown: Step) -> Callable[[BuildStep], None]:
     return report
 
 
-def exit_status(audited: Sequence[Judged], verdicts: Sequence[Verdict]) -> int:
+def exit_status(audited: Sequence[audit.Judged], verdicts: Sequence[Verdict]) -> int:
     """1 when a photo failed or a finding is an error, else 0."""
     wrong = any(verdict.problem for verdict in verdicts)
-    return max([int(wrong), *(audit.exit_status(findings) for _, findings in audited)])
+    return max([int(wrong), *(audit.exit_status(one.findings) for one in audited)])

@@ -6,10 +6,27 @@ Invoke has a traceback. This replaces one method of Invoke's parser, which requi
 """
 
 from collections.abc import Mapping
+from typing import NoReturn
 
+from invoke.exceptions import Exit, ParseError
 from invoke.parser.parser import ParseMachine
 
 _invoke_handle = ParseMachine.handle
+MISUSE = 2  # invoke itself ends with 1, which `audit` keeps for findings
+
+
+class _Refused(ParseError, Exit):
+    """The command line makes no sense; ends the program with its own code."""
+
+    def __init__(self, message: str, parser: ParseMachine) -> None:
+        ParseError.__init__(self, message, parser.context)
+        self.args = (message,)
+        self.message = None  # a ParseError is printed already
+        self._code = MISUSE
+
+
+def _refuse(self: ParseMachine, message: str) -> NoReturn:
+    raise _Refused(message, self)
 
 
 def take_words(tasks: Mapping[str, tuple[str, int | None]]) -> None:
@@ -31,4 +48,5 @@ def take_words(tasks: Mapping[str, tuple[str, int | None]]) -> None:
         except ValueError:  # of int(token)
             self.error(f"{self.flag} takes a number, not {token!r}")
 
+    ParseMachine.error = _refuse  # type: ignore[method-assign, assignment]
     ParseMachine.handle = handle  # type: ignore[method-assign]

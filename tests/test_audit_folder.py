@@ -73,13 +73,14 @@ def test_a_target_is_told_by_its_content(tmp_path: Path) -> None:
             info = tarfile.TarInfo(name)
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
-    forms = {name: audit.read(tmp_path / name).form for name in ("a.tar", "a.zip", "image", ".")}
-    assert forms == {"a.tar": "zip", "a.zip": "tar", "image": "image", ".": "folder"}
+    (tmp_path / "elf").write_bytes(b"\x7fELF" + b"\0" * 600)
+    forms = {name: audit.read(tmp_path / name).form for name in ("a.tar", "a.zip", "image", "elf", ".")}
+    assert forms == {"a.tar": "zip", "a.zip": "tar", "image": "image", "elf": "file", ".": "folder"}
 
 
-@pytest.mark.parametrize("content", [None, b"", b"text", b"\x7fELF" + b"\0" * 600])
+@pytest.mark.parametrize("content", [None, b"", b"text", b"\x7fEL"])
 def test_what_is_no_target_is_refused_in_words(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "x").write_bytes(content)
-    with pytest.raises(UnreadableTargetError, match="Name an image, zip, wheel, tar or folder"):
+    with pytest.raises(UnreadableTargetError, match="Name an image, zip, wheel, tar, folder or ELF file"):
         audit.read(tmp_path / "x")

@@ -10,14 +10,17 @@ from pathlib import Path
 import pytest
 
 import audit
-from audit.budget import OPENWHISK_ZIP_BYTES, Limit
+from audit.budget import Limit
 from audit.errors import AuditError
+from audit.printable import shorten
+from audit.profiles import limit_named
 from audit.readers.folder import read_folder
 from audit.readers.zips import read_zip
-from audit.rules import Rule, Severity, Verdict
-from audit.tables import WIDTH, shorten
+from audit.rules import Finding, Rule, Severity, Verdict
+from audit.tables import WIDTH
 from audit.tree import Anomaly, Tree
 
+OPENWHISK_ZIP_BYTES = limit_named("openwhisk.zip").bytes
 TREES = Path(__file__).parent / "fixtures" / "elf" / "trees"
 GOOD = "interpreter-meets-a-needed-of-its-soname"
 
@@ -38,13 +41,18 @@ def zipped(files: dict[str, bytes]) -> Tree:
     return read_zip(file, "action.zip")
 
 
+def check(analysis: audit.Analysis) -> tuple[Finding, ...]:
+    """Give what is at fault; the tiny trees, whose libraries nobody uses, also get notes."""
+    return audit.check(analysis, [rule for rule in audit.RULES if rule.severity > Severity.NOTE])
+
+
 def rules_of(analysis: audit.Analysis) -> list[str]:
-    return [finding.rule for finding in audit.check(analysis)]
+    return [finding.rule for finding in check(analysis)]
 
 
 def test_a_tree_that_loads_has_no_finding_and_status_0() -> None:
     analysis = audit.analyse(folder(GOOD))
-    findings = audit.check(analysis)
+    findings = check(analysis)
     assert findings == ()
     assert audit.exit_status(findings) == 0
     assert audit.as_tables(analysis, findings).splitlines()[-1].startswith("Verdict: good. ")
@@ -52,7 +60,7 @@ def test_a_tree_that_loads_has_no_finding_and_status_0() -> None:
 
 def test_what_is_needed_and_not_found_is_an_error_with_its_reason() -> None:
     analysis = audit.analyse(folder("no-elf-file-ends-the-search"))
-    findings = audit.check(analysis)
+    findings = check(analysis)
     assert {finding.rule for finding in findings} == {"unresolved-needed"}
     messages = [finding.message for finding in findings]
     assert "needs liba.so: the loader stops at /text/liba.so: no ELF file" in messages
@@ -95,8 +103,8 @@ def test_the_caller_may_say_which_processor_is_expected(machine: str, wrong: int
 
 def test_the_runtime_says_which_processor_is_expected() -> None:
     package = zipped({"a.so": content("wrong-machine-passed-over/arm/liba.so")})
-    assert rules_of(audit.analyse(package)) == []
-    assert rules_of(audit.analyse(package, runtime=folder(GOOD))) == ["wrong-architecture"]
+    assert "wrong-architecture" not in rules_of(audit.analyse(package))
+    assert "wrong-architecture" in rules_of(audit.analyse(package, runtime=folder(GOOD)))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +136,7 @@ def test_a_zip_near_or_over_what_the_platform_takes(size: int, rules: list[str])
 
 def test_an_image_over_the_limit_of_the_user_is_an_error() -> None:
     analysis = audit.analyse(folder(GOOD), limit=Limit(bytes=100, label="image"))
-    (finding,) = audit.check(analysis)
+    (finding,) = check(analysis)
     assert (finding.rule, finding.severity, finding.subject) == ("over-limit", Severity.ERROR, "image")
 
 
@@ -175,7 +183,7 @@ def test_tables_fit_100_columns_and_end_with_the_verdict(verbose: bool) -> None:
     )
     runtime = folder("default-path-lib-before-usr-lib")
     analysis = audit.analyse(replace(tree, name=LONG), runtime=runtime, at=f"/{LONG}", limit=Limit(bytes=10))
-    text = audit.as_tables(analysis, audit.check(analysis), verbose=verbose)
+    text = audit.as_tables(analysis, check(analysis), verbose=verbose)
     assert max(map(len, text.splitlines())) <= WIDTH
     last = text.splitlines()[-1]
     assert re.fullmatch(
@@ -192,7 +200,7 @@ def test_names_from_strangers_do_not_reach_the_terminal_raw() -> None:
 
 def test_the_document_says_what_the_tables_say() -> None:
     analysis = audit.analyse(folder("runpath-not-inherited"), limit=Limit(bytes=1))
-    document = json.loads(json.dumps(audit.as_json(analysis, audit.check(analysis))))
+    document = json.loads(json.dumps(audit.as_json(analysis, check(analysis))))
     assert document["schema"] == "under48-audit/1"
     assert document["architecture"] == "x86-64"
     assert document["summary"]["errors"] == len(document["findings"]) == 3

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import posixpath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from audit.errors import TooLargeError
+from audit.readers.layers import LayerLog, with_settled_links
 from audit.tree import DIRECTORY, Anomaly, Entry, ImageConfig, Tree, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from audit.tree import Form
 
 # A full desktop installation has about 400,000 files; more than this is a bomb or a mistake.
 MAX_ENTRIES = 2_000_000
@@ -39,6 +42,7 @@ class TreeBuilder:
         self.name = name
         self.entries: dict[str, Entry] = {"/": DIRECTORY}
         self.anomalies: list[Anomaly] = []
+        self._log: LayerLog | None = None  # only images have layers
         self._names: dict[str, set[str]] = {"/": set()}
 
     def add(self, name: str, entry: Entry) -> str | None:
@@ -63,6 +67,8 @@ class TreeBuilder:
         elif old.kind == "dir" and entry.kind != "dir":
             self.remove(path)
             self._imply_parent(path)
+        elif self._log is not None:
+            self._log.hide(path, old, deleted=False)
         self.entries[path] = entry
         if entry.kind == "dir":
             self._names.setdefault(path, set())
@@ -78,24 +84,28 @@ class TreeBuilder:
         todo = [path]
         while todo:
             gone = todo.pop()
-            del self.entries[gone]
+            entry = self.entries.pop(gone)
+            if self._log is not None:
+                self._log.hide(gone, entry, deleted=True)
             todo.extend(posixpath.join(gone, name) for name in self._names.pop(gone, ()))
 
-    def lay_over(self, layer: Iterable[tuple[str, Entry]]) -> None:
+    def lay_over(self, layer: Iterable[tuple[str, Entry]], name: str = "", command: str = "") -> None:
         """Apply one image layer: its whiteouts hide what lower layers hold, then its entries are added.
 
         Source: OCI image-spec, layer.md, "Applying Changesets". Whiteouts never hide entries of their own
         layer.
         """
+        self._log = self._log or LayerLog(self.name)
+        self._log.begin(name, command)
         added: list[tuple[str, Entry]] = []
-        for name, entry in layer:
-            folder, base = posixpath.split(name.rstrip("/"))
+        for member, entry in layer:
+            folder, base = posixpath.split(member.rstrip("/"))
             if not base.startswith(WHITEOUT):
-                added.append((name, entry))
+                added.append((member, entry))
                 continue
             parent = normalise(folder)
             if parent is None:
-                self.note(Anomaly(kind="unsafe-name", name=name))
+                self.note(Anomaly(kind="unsafe-name", name=member))
             elif base == OPAQUE:
                 for hidden in list(self._names.get(parent, ())):
                     self.remove(posixpath.join(parent, hidden))
@@ -110,25 +120,29 @@ class TreeBuilder:
             path = self.add(name, entry)
             if path is None:
                 continue
+            if self._log is not None:
+                self._log.hold(path, entry)
             if path in seen and entry.kind != "dir":
                 self.note(Anomaly(kind="duplicate-name", name=name))
             seen.add(path)
 
     def build(
         self,
-        form: Literal["image", "tar", "zip", "folder"],
+        form: Form,
         *,
         archive_size: int | None = None,
         config: ImageConfig | None = None,
     ) -> Tree:
         """Give the finished tree."""
+        entries = self.entries if self._log is None else with_settled_links(self.entries)
         return Tree(
             name=self.name,
             form=form,
-            entries=MappingProxyType(self.entries),
+            entries=MappingProxyType(entries),
             config=config or ImageConfig(),
             archive_size=archive_size,
             anomalies=tuple(self.anomalies),
+            layers=() if self._log is None else self._log.layers(entries.values()),
         )
 
     def _imply_parent(self, path: str) -> None:

@@ -1,4 +1,4 @@
-"""Reads a folder as the root of a Tree, without following any of its symlinks."""
+"""Reads a folder as the root of a Tree, without following any of its symlinks; or one file as all of it."""
 
 from __future__ import annotations
 
@@ -48,6 +48,23 @@ def read_folder(path: str | os.PathLike[str]) -> Tree:
         if len(todo) > MAX_ENTRIES:
             raise TooLargeError(f"{top} has more than {MAX_ENTRIES:,} folders: it is not read further.")
     return builder.build("folder")
+
+
+def read_file(path: str | os.PathLike[str]) -> Tree:
+    """Read one file, as the only one of a tree: that is enough to audit an ELF file.
+
+    Raises:
+        UnreadableTargetError: there is no such file, or it may not be read.
+    """
+    place = os.fspath(path)
+    builder = TreeBuilder(place)
+    try:
+        builder.put(f"/{Path(place).name}", _entry(Path(place).stat(), place))
+    except OSError as error:
+        raise UnreadableTargetError(
+            f"cannot read {place}: {error.strerror}. Name a file that you may read."
+        ) from error
+    return builder.build("file")
 
 
 def _entry(status: os.stat_result, place: str, same_as: str | None = None) -> Entry:

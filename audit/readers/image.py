@@ -35,8 +35,9 @@ def read_image(file: IO[bytes], name: str) -> Tree:
     if len(layers) > MAX_LAYERS:
         raise saved.broken(f"it claims {len(layers)} layers")
     builder = TreeBuilder(name)
-    for layer in layers:
-        builder.lay_over(tar_entries(inflated(saved.open(layer), f"layer {layer} of {name}"), name))
+    for layer, command in zip(layers, _commands(config.get("history"), len(layers)), strict=True):
+        content = inflated(saved.open(layer), f"layer {layer} of {name}")
+        builder.lay_over(tar_entries(content, name), layer, command)
     return builder.build("image", config=_config(config))
 
 
@@ -122,7 +123,20 @@ def _config(document: dict[str, Any]) -> ImageConfig:
         working_dir=posixpath.join("/", str(inner.get("WorkingDir") or "/")),
         architecture=str(document.get("architecture") or ""),
         labels={str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) else {},
+        history=_history(document.get("history")),
     )
+
+
+def _commands(history: object, layers: int) -> tuple[str, ...]:
+    """Give the build step of each layer (OCI image-spec, config.md: steps marked empty_layer made none)."""
+    steps = [step for step in history if isinstance(step, dict)] if isinstance(history, list) else []
+    commands = _history([step for step in steps if not step.get("empty_layer")])
+    return commands if len(commands) == layers else ("",) * layers
+
+
+def _history(value: object) -> tuple[str, ...]:
+    steps = [step for step in value if isinstance(step, dict)] if isinstance(value, list) else []
+    return tuple(str(step.get("created_by") or "") for step in steps)
 
 
 def _names(value: object) -> tuple[str, ...]:

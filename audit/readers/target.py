@@ -1,4 +1,4 @@
-"""Reads whatever a path leads to: a folder, a zip or wheel, a saved image, a tar of a root file system."""
+"""Reads whatever a path leads to: folder, zip or wheel, saved image, tar of a root file system, ELF file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audit.elf import MAGIC
 from audit.errors import UnreadableTargetError
-from audit.readers.folder import read_folder
+from audit.readers.folder import read_file, read_folder
 from audit.readers.image import read_image
 from audit.readers.tars import inflated, read_tar, tar_members
 from audit.readers.zips import read_zip
@@ -32,7 +33,7 @@ def read(path: str | os.PathLike[str]) -> Tree:
         file = place.open("rb")
     except OSError as error:
         raise UnreadableTargetError(
-            f"cannot read {name}: {error.strerror}. Name an image, zip, wheel, tar or folder."
+            f"cannot read {name}: {error.strerror}. Name an image, zip, wheel, tar, folder or ELF file."
         ) from error
     head = file.read(tarfile.BLOCKSIZE)
     # A tar may end with a zip, so its magic counts before what zipfile finds near the end (a self-extracting
@@ -41,6 +42,11 @@ def read(path: str | os.PathLike[str]) -> Tree:
         tar = inflated(file, name)
         top = {member.name.removeprefix("./") for member in tar_members(tar, name)}
         return read_image(tar, name) if top & {"manifest.json", "index.json"} else read_tar(tar, name)
+    if head.startswith(MAGIC):
+        file.close()
+        return read_file(place)
     if head[:2] == b"PK" or zipfile.is_zipfile(file):
         return read_zip(file, name)
-    raise UnreadableTargetError(f"{name} is no zip, tar or folder. Name an image, zip, wheel, tar or folder.")
+    raise UnreadableTargetError(
+        f"{name} is no zip, tar, ELF file or folder. Name an image, zip, wheel, tar, folder or ELF file."
+    )

@@ -2,29 +2,82 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from audit.rules import budget, integrity, linkage, names
+from audit.rules import (
+    binding,
+    budget,
+    hardening,
+    hygiene,
+    integrity,
+    linkage,
+    names,
+    python,
+    reach,
+    size,
+    waivers,
+)
 from audit.rules.rule import Finding, Rule, Severity, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from audit.analysis import Analysis
+    from audit.config import RuleRow
 
-__all__ = ["RULES", "Finding", "Rule", "Severity", "Verdict", "check", "exit_status"]
+__all__ = ["RULES", "Finding", "Rule", "Severity", "Verdict", "check", "exit_status", "judged"]
 
-RULES = (*linkage.RULES, *integrity.RULES, *names.RULES, *budget.RULES)
+RULES = (
+    *linkage.RULES,
+    *binding.RULES,
+    *reach.RULES,
+    *integrity.RULES,
+    *hardening.RULES,
+    *names.RULES,
+    *budget.RULES,
+    *size.RULES,
+    *hygiene.RULES,
+    *python.RULES,
+    *waivers.RULES,
+)
 
 
 def check(analysis: Analysis, rules: Iterable[Rule] | None = None) -> tuple[Finding, ...]:
-    """Apply the rules (all of them by default); worst findings first, else in the order of the rules."""
+    """Apply the rules (all of them by default); worst findings first, else in the order of the rules.
+
+    Severities, thresholds and waivers are those of the analysis' `config`.
+    """
+    return judged(analysis, rules)[0]
+
+
+def judged(
+    analysis: Analysis, rules: Iterable[Rule] | None = None
+) -> tuple[tuple[Finding, ...], tuple[waivers.Waived, ...]]:
+    """Give what `check` gives, and the findings that are waived."""
+    config = analysis.config
+    applied = [
+        with_settings(rule, config.rules.get(rule.key)) for rule in (RULES if rules is None else rules)
+    ]
+    severities = {rule.key: rule.severity for rule in applied if rule is not None}
     findings = [
         Finding(rule=rule.key, severity=rule.severity, **verdict._asdict())
-        for rule in (RULES if rules is None else rules)
+        for rule in applied
+        if rule is not None
         for verdict in rule.judge(analysis, rule.config)
     ]
-    return tuple(sorted(findings, key=lambda finding: -finding.severity))
+    left, waived = waivers.with_waivers(findings, config, severities.get(waivers.UNUSED))
+    return tuple(sorted(left, key=lambda finding: -finding.severity)), waived
+
+
+def with_settings(rule: Rule, row: RuleRow | None) -> Rule | None:
+    """Give a rule as audit.toml sets it, or None when it is switched off there."""
+    if row is None:
+        return rule
+    if row.severity == "off":
+        return None
+    severity = Severity[row.severity.upper()] if row.severity else rule.severity
+    return replace(rule, severity=severity, config={**rule.config, **row.thresholds})
 
 
 def exit_status(findings: Iterable[Finding], fail_on: Severity = Severity.ERROR) -> int:

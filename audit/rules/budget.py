@@ -12,16 +12,21 @@ if TYPE_CHECKING:
     from audit.analysis import Analysis
     from audit.budget import Budget
 
+SHOWN = 4
+
 
 def _over_limit(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     """What is over a limit is refused by the platform (OpenWhisk: HTTP 413)."""
     for budget in _deciding(analysis):
-        if budget.over:
-            yield Verdict(
-                budget.label,
-                f"{budget.used:,} bytes, {-budget.left:,} over {budget.limit:,}: {budget.reason}",
-                "remove what the tables of sizes show and the action does not use",
-            )
+        if budget.over and not budget.detour:
+            yield Verdict(budget.label, _excess(budget), _remedy(analysis, budget))
+
+
+def _over_detour(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """Some limits hold for one way only, and there is another."""
+    for budget in _deciding(analysis):
+        if budget.over and budget.detour:
+            yield Verdict(budget.label, _excess(budget), budget.detour)
 
 
 def _near_limit(analysis: Analysis, config: Mapping[str, float]) -> Iterator[Verdict]:
@@ -35,8 +40,39 @@ def _near_limit(analysis: Analysis, config: Mapping[str, float]) -> Iterator[Ver
             )
 
 
+def _empty(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """A budget on what is not there guards nothing: a package was renamed, or a pattern is wrong."""
+    for budget in analysis.budgets:
+        if budget.empty:
+            yield Verdict(
+                budget.label,
+                f"a budget of {budget.limit:,} bytes is set for it, and the target holds no such thing",
+                "correct its name in audit.toml, or remove the budget",
+            )
+
+
 def _deciding(analysis: Analysis) -> Iterator[Budget]:
-    return (budget for budget in analysis.budgets if budget.decides)
+    return (budget for budget in analysis.budgets if budget.decides and not budget.empty)
+
+
+def _excess(budget: Budget) -> str:
+    return (
+        f"{budget.used:,} bytes, {-budget.left:,} over {budget.limit:,} ({budget.share:.1%}): {budget.reason}"
+    )
+
+
+def _remedy(analysis: Analysis, budget: Budget) -> str:
+    """Say the cut plan in short."""
+    plan = next((plan for plan in analysis.cut_plans if plan.budget == budget), None)
+    if plan is None or not plan.steps:
+        return "remove what the tables of sizes show and the action does not use"
+    shown = ", ".join(f"{step.cut.kind} of {step.cut.subject} ({step.size:,})" for step in plan.steps[:SHOWN])
+    more = f" and {len(plan.steps) - SHOWN} more" if len(plan.steps) > SHOWN else ""
+    if not plan.fits:
+        end = f"then it is still {plan.after - budget.limit:,} bytes over: ship less, or as an image"
+    else:
+        end = f"then {budget.limit - plan.after:,} bytes are left"
+    return f"remove in this order: {shown}{more}; {end}"
 
 
 RULES = (
@@ -44,10 +80,19 @@ RULES = (
         key="over-limit",
         severity=Severity.ERROR,
         judge=_over_limit,
-        means="more bytes than a limit allows",
-        matters="the platform refuses it (OpenWhisk: HTTP 413)",
-        mend="remove what the tables of sizes show and the action does not use",
-        source="Apache OpenWhisk, Exec.scala, whisk.exec-size-limit",
+        means="more bytes than a limit of a platform, or of audit.toml, allows",
+        matters="the platform refuses it (OpenWhisk: HTTP 413; AWS Lambda: InvalidParameterValueException)",
+        mend="follow the cut plan of the report",
+        source="audit/profiles.toml names the source of each platform's limit; audit.toml its own reasons",
+    ),
+    Rule(
+        key="over-direct-limit",
+        severity=Severity.WARNING,
+        judge=_over_detour,
+        means="a limit is exceeded that holds for one way to deploy, while another is open",
+        matters="the usual command to deploy it fails (AWS Lambda: RequestEntityTooLargeException)",
+        mend="take the other way, which the finding names, or make it smaller",
+        source="AWS Lambda developer guide, Lambda quotas",
     ),
     Rule(
         key="near-limit",
@@ -56,7 +101,16 @@ RULES = (
         means="little room is left below a limit",
         matters="the next update may not fit",
         mend="make room before the next update does not fit",
-        source="Apache OpenWhisk, Exec.scala, whisk.exec-size-limit",
+        source="audit/profiles.toml names the source of each platform's limit; audit.toml its own reasons",
         config={"share": 0.9},
+    ),
+    Rule(
+        key="budget-without-subject",
+        severity=Severity.WARNING,
+        judge=_empty,
+        means="audit.toml sets a budget for a package, pattern or layer that the target does not hold",
+        matters="the budget guards nothing: a name has changed, or is mistyped",
+        mend="correct the name in audit.toml, or remove the budget",
+        source="audit.toml, [[budget]]",
     ),
 )

@@ -1,22 +1,32 @@
-"""Are the files whole, and made as they should be?"""
+"""Are the files whole, made as they should be, and made for this system?"""
 
 from __future__ import annotations
 
+import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from audit.elf import Elf
+from audit.machine_flags import calling, other_system, usual_calling
 from audit.rules.rule import Rule, Severity, Verdict
+from audit.sections import is_debug_companion, past_end
+from audit.segments import PAGE, PAGES, largest_page, misaligned, misplaced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from audit.analysis import Analysis
+
+SHOWN = 3
+# What a name must look like for something to dlopen it, or to find it for a NEEDED.
+LIBRARY_NAME = re.compile(r"\.so(\.\d+)*$")
 
 
 def _malformed_elf(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     """A file that begins as an ELF file must be whole (gABI, chapters 4 and 5)."""
     remedy = "copy or build it again; it was cut short or altered"
     for path, broken in analysis.broken.items():
-        if broken.readable:
+        if broken.readable and not _is_companion(analysis, path):
             yield Verdict(path, broken.reason, remedy)
     for path, elf in analysis.elves.items():
         for defect in elf.defects:
@@ -28,6 +38,131 @@ def _unreadable_entry(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Ve
     for path, broken in analysis.broken.items():
         if not broken.readable:
             yield Verdict(path, broken.reason, "make the archive again, with stored or deflated entries")
+
+
+def _misplaced_segment(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """Offset and address of a LOAD segment must agree modulo the page size, or mmap(2) cannot map it."""
+    for path, elf in _mapped(analysis):
+        yield from _first(
+            path,
+            misplaced(elf.segments, elf.abi.machine),
+            "take the file as it was built: strip before patchelf or auditwheel repair, never after",
+        )
+
+
+def _misaligned_segment(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """The loader of glibc before 2.35 also wants them to agree modulo the segment's own alignment."""
+    for path, elf in _mapped(analysis):
+        if elf.dynamic:
+            yield from _first(
+                path,
+                misaligned(elf.segments, elf.abi.machine),
+                "take the file as it was built, or run it with glibc 2.35 or later only",
+            )
+
+
+def _small_pages(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """On some machines the kernel's page size is a choice, and a file must fit the largest one."""
+    for path, elf in _mapped(analysis):
+        most, largest = largest_page(elf.segments, elf.abi.machine), PAGES.get(elf.abi.machine, PAGE)[1]
+        if most < largest:
+            yield Verdict(
+                path,
+                f"kernels with pages above {most:,} bytes cannot map it, and {elf.abi.machine} has up to {largest:,}",
+                f"link it again with -z max-page-size={largest}",
+            )
+
+
+def _section_past_end(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """The loader does not look at sections; strip, objcopy, gdb and patchelf fail on such a file, or spoil it."""
+    for path, sections in analysis.sections.items():
+        size = analysis.tree.entries[path].size
+        if path in analysis.elves and not is_debug_companion(sections):
+            yield from _first(
+                path,
+                (
+                    f"section {one.name} ends at byte {one.offset + one.size} of {size}"
+                    for one in past_end(sections, size)
+                ),
+                "copy or build it again; it was cut short or altered",
+            )
+
+
+def _foreign_library(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """The loader refuses what is no ELF file: 'invalid ELF header'."""
+    for path, form in analysis.foreign.items():
+        if _is_meant_to_load(analysis, path):
+            yield Verdict(
+                path,
+                f"it is a {form} file",
+                "install the package for Linux: pip install --platform manylinux2014_x86_64 --only-binary=:all:, or "
+                "inside a container",
+            )
+
+
+def _foreign_file(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """Programs and libraries for other systems cannot run here: they only take room."""
+    found = [path for path in analysis.foreign if not _is_meant_to_load(analysis, path)]
+    found.sort(key=lambda path: (-analysis.tree.entries[path].size, path))
+    if found:
+        size = sum(analysis.tree.entries[path].size for path in found)
+        forms = " and ".join(sorted({analysis.foreign[path] for path in found}))
+        more = f" and {len(found) - SHOWN:,} smaller ones" if len(found) > SHOWN else ""
+        yield Verdict(
+            analysis.target.name,
+            f"{len(found):,} {forms} files of {size:,} bytes in all: {', '.join(found[:SHOWN])}{more}",
+            "leave them out",
+        )
+
+
+def _is_meant_to_load(analysis: Analysis, path: str) -> bool:
+    """Tell a library that stands where Linux looks for one; a package for several systems has both side by side."""
+    folder, _, name = path.rpartition("/")
+    twins = (
+        other
+        for other in analysis.tree.names.get(folder or "/", ())
+        if other.startswith(name.partition(".")[0] + ".")
+    )
+    return LIBRARY_NAME.search(name) is not None and not any(
+        f"{folder}/{other}" in analysis.elves for other in twins
+    )
+
+
+def _wrong_abi_flags(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """Two files that pass floating-point numbers in different registers cannot call each other."""
+    paths = {path for load in analysis.graph.loads for path in load.edges}
+    others = [
+        elf for path in paths - analysis.elves.keys() if isinstance(elf := analysis.linker.elf(path), Elf)
+    ]
+    usual = usual_calling(others or analysis.elves.values())
+    for path, elf in _mapped(analysis):
+        expected, found = usual.get(elf.abi.machine, ""), calling(elf)
+        if expected and found and found != expected:
+            yield Verdict(
+                path, f"built for {found}, where {expected} is expected", f"build it for {expected}"
+            )
+        if elf.dynamic and (system := other_system(elf)):
+            yield Verdict(path, f"built for {system} (EI_OSABI {elf.osabi}), not Linux", "fetch it for Linux")
+
+
+def _mapped(analysis: Analysis) -> Iterator[tuple[str, Elf]]:
+    """Give the programs and libraries of the target; what gdb alone reads is mapped by nobody."""
+    return (
+        (path, elf)
+        for path, elf in analysis.elves.items()
+        if elf.type in ("shared", "executable") and not _is_companion(analysis, path)
+    )
+
+
+def _is_companion(analysis: Analysis, path: str) -> bool:
+    return is_debug_companion(analysis.sections.get(path, ()))
+
+
+def _first(path: str, faults: Iterable[str], remedy: str) -> Iterator[Verdict]:
+    """Yield one verdict for a file, with the first of its faults: often all have one cause."""
+    found = list(islice(faults, SHOWN + 1))
+    if found:
+        yield Verdict(path, "; ".join(found[:SHOWN]) + ("; …" if len(found) > SHOWN else ""), remedy)
 
 
 RULES = (
@@ -48,5 +183,70 @@ RULES = (
         matters="what cannot be read here cannot be unpacked there",
         mend="make the archive again, with stored or deflated entries",
         source="APPNOTE.TXT (zip), pax(1)",
+    ),
+    Rule(
+        key="misplaced-segment",
+        severity=Severity.ERROR,
+        judge=_misplaced_segment,
+        means="the program headers cannot be mapped as they stand: offset and address disagree modulo the page size, "
+        "LOAD segments lie over each other, or a table lies elsewhere than where it is mapped",
+        matters="the loader refuses the file ('ELF load command address/offset not page-aligned') or crashes in it",
+        mend="take the file as it was built; strip(1) breaks what patchelf or auditwheel repair has rewritten",
+        source="gABI chapter 5, 'Program Header'; glibc, elf/dl-load.c; mmap(2)",
+    ),
+    Rule(
+        key="misaligned-segment",
+        severity=Severity.WARNING,
+        judge=_misaligned_segment,
+        means="offset and address of a LOAD segment agree modulo the page size, not modulo its alignment, or that "
+        "makes no sense",
+        matters="glibc before 2.35 refuses it: 'ELF load command address/offset not properly aligned'",
+        mend="take the file as it was built; strip(1) breaks what patchelf or auditwheel repair has rewritten",
+        source="gABI chapter 5, 'Program Header', p_align; glibc bugs 28676 and 28688",
+    ),
+    Rule(
+        key="small-pages",
+        severity=Severity.WARNING,
+        judge=_small_pages,
+        means="a file can be mapped by kernels with small pages only",
+        matters="the same machine may have a kernel with pages of 16 or 64 KiB, on which the loader refuses the file",
+        mend="link it with -z max-page-size=65536",
+        source="the kernel's arch/*/Kconfig, PAGE_SIZE; ld(1), -z max-page-size",
+    ),
+    Rule(
+        key="section-past-end",
+        severity=Severity.WARNING,
+        judge=_section_past_end,
+        means="a section header claims bytes behind the end of the file",
+        matters="the file is cut short or was altered; strip, objcopy, gdb and patchelf fail on it, or spoil it",
+        mend="copy, build or fetch it again",
+        source="gABI chapter 4, 'Sections'",
+    ),
+    Rule(
+        key="foreign-library",
+        severity=Severity.ERROR,
+        judge=_foreign_library,
+        means="a file named like a library is Mach-O or PE, not ELF",
+        matters="the loader refuses it: 'invalid ELF header'; most often the package was installed on a Mac and zipped",
+        mend="install for Linux: pip's --platform and --only-binary=:all:, or pip inside a container",
+        source="<mach-o/loader.h>, 'PE Format', gABI chapter 4",
+    ),
+    Rule(
+        key="foreign-file",
+        severity=Severity.NOTE,
+        judge=_foreign_file,
+        means="programs or libraries for macOS or Windows are in the package",
+        matters="they cannot run here and take room",
+        mend="leave them out",
+        source="<mach-o/loader.h>, 'PE Format'",
+    ),
+    Rule(
+        key="wrong-abi-flags",
+        severity=Severity.ERROR,
+        judge=_wrong_abi_flags,
+        means="a file for the right processor calls functions in another way, or is for another system",
+        matters="the loader refuses it ('ELF file OS ABI invalid'), or arguments arrive in the wrong registers",
+        mend="fetch or build it for the ABI of the runtime, such as armhf instead of armel",
+        source="the processors' psABIs, e_flags; glibc, VALID_ELF_OSABI",
     ),
 )

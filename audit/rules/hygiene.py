@@ -1,0 +1,299 @@
+"""Does the image hold what an attacker likes to find?"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from audit.errors import UnreadableEntryError
+from audit.rules.rule import Rule, Severity, Verdict
+from audit.secrets import is_secret, secrets_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from audit.analysis import Analysis
+    from audit.tree import Entry, Tree
+
+SET_ID = 0o6000
+STICKY = 0o1000
+OTHERS_WRITE = 0o002
+MAX_ACCOUNTS_BYTES = 1 << 20
+SHOWN = 6
+# execvp(3) and the kernel's default where an image sets no PATH.
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SHELLS = ("sh", "bash", "dash", "ash", "zsh", "ksh", "busybox", "toybox")
+PACKAGE_MANAGERS = (
+    "apt",
+    "apt-get",
+    "dpkg",
+    "apk",
+    "rpm",
+    "dnf",
+    "microdnf",
+    "yum",
+    "zypper",
+    "pip",
+    "pip3",
+    "npm",
+)
+
+
+def _root_user(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """An image without USER, or with user 0, runs its process as root."""
+    if analysis.target.form != "image":
+        return
+    user = analysis.target.config.user.partition(":")[0]
+    if user == "" or _id_of(user, _accounts(analysis.target, "passwd")) == 0:
+        yield Verdict(
+            analysis.target.name,
+            f"its process runs as root ({f'USER {user}' if user else 'no USER is set'})",
+            "set USER to another than 0, unless the platform sets one itself",
+        )
+
+
+def _unknown_user(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """A USER given by name must stand in /etc/passwd, its group in /etc/group."""
+    if analysis.target.form != "image":
+        return
+    user, _colon, group = analysis.target.config.user.partition(":")
+    for name, kind in ((user, "passwd"), (group, "group")):
+        if name and _id_of(name, _accounts(analysis.target, kind)) is None:
+            yield Verdict(
+                f"/etc/{kind}",
+                f"USER {analysis.target.config.user}: {name} is not listed there, so no container starts",
+                f"name it by number, or add it to /etc/{kind}",
+            )
+
+
+def _set_id(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """A set-user-ID or set-group-ID program runs with its owner's rights, whoever starts it."""
+    found = [
+        f"{path} ({_mode(entry)}, {'user' if entry.mode & 0o4000 else 'group'} "
+        f"{entry.uid if entry.mode & 0o4000 else entry.gid})"
+        for path, entry in _own(analysis)
+        if entry.kind == "file" and entry.mode & SET_ID and entry.mode & 0o111
+    ]
+    yield from _together(
+        analysis,
+        found,
+        "set-user-ID or set-group-ID program",
+        "clear the bits (chmod a-s), or leave the packages out that bring them",
+    )
+
+
+def _world_writable(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """In a folder that all may write and that has no sticky bit, each may replace the files of the others."""
+    found = [
+        f"{path} ({_mode(entry)})"
+        for path, entry in _own(analysis)
+        if entry.kind == "dir" and entry.mode & OTHERS_WRITE and not entry.mode & STICKY
+    ]
+    yield from _together(
+        analysis,
+        found,
+        "folder that everybody may write, without the sticky bit",
+        "chmod o-w, or +t as on /tmp",
+        "folders that everybody may write, without the sticky bit",
+    )
+
+
+def _unknown_owner(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """Files of a number without a name belong to whomever is given that number later."""
+    users = {0, *_accounts(analysis.target, "passwd").values()}
+    groups = {0, *_accounts(analysis.target, "group").values()}
+    runs_as = analysis.target.config.user.partition(":")[0]
+    if runs_as.isdecimal() and runs_as.isascii():
+        users.add(int(runs_as[:10]))  # an image may give its user by number alone
+        groups.add(int(runs_as[:10]))
+    owners: Counter[str] = Counter()
+    example: dict[str, str] = {}
+    for path, entry in _own(analysis):
+        if entry.uid not in users:
+            owner = f"user {entry.uid}"
+        elif entry.gid not in groups:
+            owner = f"group {entry.gid}"
+        else:
+            continue
+        owners[owner] += 1
+        example.setdefault(owner, path)
+    found = [f"{owner} of {count:,} such as {example[owner]}" for owner, count in owners.most_common()]
+    if found:
+        yield Verdict(
+            analysis.target.name,
+            f"{owners.total():,} {'files' if owners.total() > 1 else 'file'} of owners that /etc/passwd or /etc/group "
+            f"do not list: {_some(found)}",
+            "copy them with --chown, or add the account",
+        )
+
+
+def _shell(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """A shell is the first thing that code injected into a process starts."""
+    yield from _programs(
+        analysis, SHELLS, "shell", "copy only what the program needs into a last stage FROM scratch"
+    )
+
+
+def _package_manager(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """A package manager is only of use while the image is built."""
+    yield from _programs(
+        analysis, PACKAGE_MANAGERS, "package manager", "build in one stage, and copy the result into another"
+    )
+
+
+def _secret(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """Whoever may pull an image reads its environment, labels and history."""
+    if analysis.target.form != "image":
+        return
+    config = analysis.target.config
+    remedy = "revoke it, and pass it at build time as a secret mount, at run time as a parameter"
+    seen: set[str] = set()
+    places = (
+        *((f"env {name}", name, value) for name, value in config.environment.items()),
+        *((f"label {name}", name, value) for name, value in config.labels.items()),
+        *((f"history, step {at}", "", line) for at, line in enumerate(config.history, 1)),
+    )
+    for place, name, text in places:
+        found = dict.fromkeys((*secrets_in(text), *([name] if is_secret(name, text) else [])))
+        # ENV and LABEL stand in the history as well: one report is enough.
+        new = [what for what in found if not (what in seen and place.startswith("history"))]
+        seen.update(found)
+        if new:
+            yield Verdict(
+                place, f"looks like a secret: {', '.join(new)} (its value is not repeated here)", remedy
+            )
+
+
+def _own(analysis: Analysis) -> Iterator[tuple[str, Entry]]:
+    """List what has owners and modes that will count: the files of an image or of a root file system's tar."""
+    if analysis.target.form in ("image", "tar"):
+        yield from analysis.target.entries.items()
+
+
+def _programs(analysis: Analysis, names: Iterable[str], what: str, remedy: str) -> Iterator[Verdict]:
+    tree = analysis.target
+    if tree.form not in ("image", "tar"):
+        return
+    folders = (tree.config.environment.get("PATH") or DEFAULT_PATH).split(":")
+    found: dict[str, str] = {}
+    for place in (posixpath.join(folder, name) for folder in folders for name in names):
+        real = tree.resolve(place) if place.startswith("/") else None
+        if real is not None and tree.entries[real].kind == "file" and tree.entries[real].mode & 0o111:
+            found.setdefault(real, place)
+    yield from _together(analysis, list(found.values()), what, remedy)
+
+
+def _together(
+    analysis: Analysis, found: list[str], what: str, remedy: str, plural: str | None = None
+) -> Iterator[Verdict]:
+    """Yield one verdict for all that was found: what is wrong is the image, not each file of a package."""
+    if found:
+        words = what if len(found) == 1 else plural or f"{what}s"
+        yield Verdict(analysis.target.name, f"{len(found):,} {words}: {_some(found)}", remedy)
+
+
+def _some(found: list[str]) -> str:
+    more = len(found) - SHOWN
+    return ", ".join(found[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _mode(entry: Entry) -> str:
+    return f"{entry.mode & 0o7777:04o}"
+
+
+def _id_of(name: str, accounts: Mapping[str, int]) -> int | None:
+    """Give the number of a user or group that the image names; a number stands for itself."""
+    if name in accounts:
+        return accounts[name]
+    return int(name[:10]) if name.isascii() and name.isdecimal() else None
+
+
+def _accounts(tree: Tree, kind: str) -> dict[str, int]:
+    """Read the names and numbers of /etc/passwd or /etc/group; passwd(5), group(5)."""
+    try:
+        content = tree.read(f"/etc/{kind}", MAX_ACCOUNTS_BYTES) or b""
+    except UnreadableEntryError:
+        return {}
+    rows = (line.split(":") for line in content.decode("utf-8", "surrogateescape").splitlines())
+    return {
+        row[0]: int(row[2][:10]) for row in rows if len(row) > 2 and row[2].isascii() and row[2].isdecimal()
+    }
+
+
+RULES = (
+    Rule(
+        key="unknown-user",
+        severity=Severity.ERROR,
+        judge=_unknown_user,
+        means="the image's USER names an account that its /etc/passwd or /etc/group does not list",
+        matters="the engine refuses to start a container: 'unable to find user'",
+        mend="give USER as a number, or add the account",
+        source="OCI image-spec, config.md, 'User'; moby, daemon/exec_linux.go and oci_linux.go, getUser",
+    ),
+    Rule(
+        key="secret",
+        severity=Severity.WARNING,
+        judge=_secret,
+        means="the environment, a label or the history of the image holds what looks like a key, token or password",
+        matters="whoever may pull the image can read it with `docker inspect` or `docker history`, also after it was "
+        "deleted in a later layer",
+        mend="revoke it; pass secrets to a build with RUN --mount=type=secret, to a container as parameters",
+        source="docs.docker.com, 'Build secrets'; CIS Docker Benchmark 4.10",
+    ),
+    Rule(
+        key="set-id",
+        severity=Severity.WARNING,
+        judge=_set_id,
+        means="programs run with the rights of their owner or group, whoever starts them",
+        matters="a fault in one of them makes any user of the container root",
+        mend="RUN find / -xdev -perm /6000 -type f -exec chmod a-s {} +, or leave their packages out",
+        source="execve(2), 'Effect on set-user-ID'; CIS Docker Benchmark 4.8",
+    ),
+    Rule(
+        key="world-writable",
+        severity=Severity.WARNING,
+        judge=_world_writable,
+        means="a folder may be written by everybody and lacks the sticky bit",
+        matters="any process may delete and replace what others put there, libraries and programs included",
+        mend="chmod o-w; where all must write, chmod 1777 as on /tmp",
+        source="inode(7), 'The file type and mode', S_ISVTX; unlink(2), EPERM",
+    ),
+    Rule(
+        key="root-user",
+        severity=Severity.NOTE,
+        judge=_root_user,
+        means="the process of the container runs as user 0",
+        matters="a fault in the action has all rights inside the container, and more ways out of it; a platform that "
+        "sets no user itself (OpenWhisk does not) runs it like that",
+        mend="USER with a number other than 0, if nothing in the image must write to root's files",
+        source="CIS Docker Benchmark 4.1; OCI image-spec, config.md, 'User'",
+    ),
+    Rule(
+        key="shell",
+        severity=Severity.NOTE,
+        judge=_shell,
+        means="a shell is on the PATH of the image",
+        matters="code that gets into the process finds it first; a server of one program does not need it",
+        mend="copy only the closure of the program into a last stage FROM scratch",
+        source="NIST SP 800-190, 4.1.2 'Image configuration defects'; execvp(3)",
+    ),
+    Rule(
+        key="package-manager",
+        severity=Severity.NOTE,
+        judge=_package_manager,
+        means="a package manager is on the PATH of the image",
+        matters="it is of use only while the image is built, and brings in whatever an intruder likes",
+        mend="build in one stage, and copy the result into another",
+        source="CIS Docker Benchmark 4.3; NIST SP 800-190, 4.1.2",
+    ),
+    Rule(
+        key="unknown-owner",
+        severity=Severity.NOTE,
+        judge=_unknown_owner,
+        means="files belong to a user or group number that no account of the image has",
+        matters="they are left from the machine that built the image; an account made later may get the number",
+        mend="COPY --chown=0:0, or make the account that they are meant for",
+        source="chown(2); passwd(5); group(5)",
+    ),
+)

@@ -1,0 +1,180 @@
+"""What `invoke audit` was asked for, checked; and what it then prints, writes and ends with."""
+
+import datetime as dt
+import json
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import audit
+from errors import Under48Error
+
+
+class Misuse(Under48Error):
+    """The options of the command make no sense."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What decides the verdict. `compress` estimates what an image's files would take in a zip: for the page."""
+
+    runtime: str = ""
+    at: str = "/action"
+    config: audit.Config = field(default_factory=audit.Config)
+    compress: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """How the verdict is told: `form` to stdout, the others to files where named."""
+
+    form: str = "table"
+    fail_on: audit.Severity = audit.Severity.ERROR
+    html: str = ""
+    baseline: str = ""
+    save_baseline: str = ""
+    verbose: bool = False
+
+
+def asked(*, runtime: str, at: str, config: str, profile: str, page: bool) -> Asked:
+    """Check the options that decide the verdict.
+
+    Raises:
+        AuditError: the audit.toml cannot be read or makes no sense.
+    """
+    settings = (
+        audit.load_config(config, audit.RULES, dt.datetime.now(tz=dt.UTC).date())
+        if config
+        else audit.Config()
+    )
+    if profile:
+        settings = replace(settings, platforms=tuple(name.strip() for name in profile.split(",")))
+    return Asked(runtime=runtime, at=at or Asked.at, config=settings, compress=page)
+
+
+def output(*, form: str, json: bool, fail_on: str, **files: Any) -> Output:
+    """Check the options about the output; `json` is short for the form of that name.
+
+    Raises:
+        Misuse: there is no such format or severity.
+    """
+    if json and form not in ("", "json"):
+        raise Misuse(f"--json and --format {form} exclude each other")
+    form = "json" if json else form or "table"
+    if form not in FORMATS:
+        raise Misuse(f"--format {form}: choose one of {', '.join(FORMATS)}")
+    words = {severity.name.lower(): severity for severity in reversed(audit.Severity)}
+    if fail_on not in words:
+        raise Misuse(f"--fail-on {fail_on}: choose one of {', '.join(words)}")
+    return Output(form=form, fail_on=words[fail_on], **files)
+
+
+def tell(judged: Sequence[audit.Judged], to: Output) -> str:
+    """Write the files that were asked for, and give the text for stdout.
+
+    Raises:
+        AuditError: the baseline cannot be read, or is one of something else.
+        Misuse: a file cannot be written.
+    """
+    documents = [audit.as_json(*one, fail_on=to.fail_on) for one in judged]
+    changes: list[audit.Changes] = []
+    if to.baseline:
+        before = audit.read_baseline(_read(to.baseline), to.baseline, len(documents))
+        changes = [audit.compare(*pair, to.baseline) for pair in zip(before, documents, strict=True)]
+    if to.save_baseline:
+        _write(to.save_baseline, _dumped(documents))
+    for document, change in zip(documents, changes, strict=False):
+        document["changes"] = audit.changes_as_json(change)
+    if to.html:
+        _write(to.html, audit.as_html(documents, audit.RULES))
+    return FORMATS[to.form](judged, documents, changes, to)
+
+
+def explain(rule: str) -> str:
+    """Give what is to be known of a rule.
+
+    Raises:
+        AuditError: there is no such rule.
+    """
+    return audit.explain(rule, audit.RULES)
+
+
+def exit_status(judged: Sequence[audit.Judged], fail_on: audit.Severity) -> int:
+    """Give 1 when a finding is at least as bad as `fail_on`, else 0."""
+    return max(audit.exit_status(one.findings, fail_on) for one in judged)
+
+
+Documents = Sequence[Mapping[str, Any]]
+Since = Sequence[audit.Changes]
+
+
+def _table(judged: Sequence[audit.Judged], _: Documents, changes: Since, to: Output) -> str:
+    return "\n\n".join(
+        audit.as_tables(*one, verbose=to.verbose, fail_on=to.fail_on, changes=change)
+        for one, change in zip(judged, _each(changes, judged), strict=True)
+    )
+
+
+def _json(_: Sequence[audit.Judged], documents: Documents, _changes: Since, _to: Output) -> str:
+    return _dumped(documents)
+
+
+def _sarif(judged: Sequence[audit.Judged], _: Documents, changes: Since, to: Output) -> str:
+    return _dumped(
+        audit.as_sarif(judged, audit.RULES, version=_version(), fail_on=to.fail_on, changes=changes)
+    )
+
+
+def _junit(judged: Sequence[audit.Judged], _: Documents, _changes: Since, to: Output) -> str:
+    return audit.as_junit(judged, audit.RULES, fail_on=to.fail_on)
+
+
+def _markdown(judged: Sequence[audit.Judged], _: Documents, changes: Since, to: Output) -> str:
+    return "\n\n".join(
+        audit.as_markdown(*one, fail_on=to.fail_on, changes=change)
+        for one, change in zip(judged, _each(changes, judged), strict=True)
+    )
+
+
+FORMATS: dict[str, Callable[[Sequence[audit.Judged], Documents, Since, Output], str]] = {
+    "table": _table,
+    "json": _json,
+    "sarif": _sarif,
+    "junit": _junit,
+    "markdown": _markdown,
+}
+
+
+def _each(changes: Since, judged: Sequence[audit.Judged]) -> Sequence[audit.Changes | None]:
+    return changes or [None] * len(judged)
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, indent=1)
+
+
+def _version() -> str:
+    """Give the program's own version; a checkout is run as it is, without being installed."""
+    return str(
+        tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]["version"]
+    )
+
+
+def _read(name: str) -> str:
+    try:
+        return Path(name).expanduser().read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misuse(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _write(name: str, content: str) -> None:
+    try:
+        Path(name).expanduser().write_text(content, "utf-8")
+    except OSError as error:
+        raise Misuse(
+            f"cannot write {name}: {error.strerror}. Name a file in a folder that exists."
+        ) from error

@@ -1,0 +1,67 @@
+"""The document for programs: what its schema says is what it holds."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import audit
+from audit.report import SCHEMA, fingerprint
+from tests.audited import TREES, bad, good, judged
+
+jsonschema = pytest.importorskip("jsonschema")
+
+DESCRIBED = json.loads((Path(audit.__file__).parent / "schema.json").read_text())
+
+
+def valid(documents: list[dict[str, Any]]) -> None:
+    checker = jsonschema.Draft202012Validator
+    checker.check_schema(DESCRIBED)
+    checker(DESCRIBED).validate(json.loads(json.dumps(documents)))
+
+
+@pytest.mark.parametrize("make", [good, bad])
+def test_reports_are_as_the_schema_says(make: Any) -> None:
+    valid([audit.as_json(*make())])
+
+
+@pytest.mark.parametrize("tree", sorted(path.name for path in TREES.iterdir()))
+def test_reports_of_every_tree_of_fixtures_are_as_the_schema_says(tree: str) -> None:
+    valid([audit.as_json(*judged(audit.read(TREES / tree), limit=1))])
+
+
+def test_a_report_with_changes_is_as_the_schema_says() -> None:
+    before, now = audit.as_json(*good()), audit.as_json(*bad())
+    valid([now | {"changes": audit.changes_as_json(audit.compare(before, now))}])
+
+
+def test_the_schema_knows_every_key_of_a_report() -> None:
+    keys = audit.as_json(*bad()).keys()
+    assert keys - DESCRIBED["$defs"]["report"]["properties"].keys() == set()
+    assert DESCRIBED["$id"] == DESCRIBED["$defs"]["report"]["properties"]["schema"]["const"] == SCHEMA
+
+
+@pytest.mark.parametrize("key", ["findings", "summary", "schema", "linkage"])
+def test_the_schema_refuses_a_report_without(key: str) -> None:
+    document = audit.as_json(*good())
+    del document[key]
+    with pytest.raises(jsonschema.ValidationError):
+        valid([document])
+
+
+def test_a_finding_is_known_again_when_only_numbers_changed() -> None:
+    one = audit.Finding(
+        rule="r", severity=audit.Severity.NOTE, subject="/a1", message="1,234 bytes of 5.", remedy="x"
+    )
+    assert fingerprint(one) == fingerprint(replace(one, message="99 bytes of 7.", remedy="y"))
+    assert fingerprint(one) != fingerprint(replace(one, subject="/a2"))
+    assert fingerprint(one) != fingerprint(replace(one, message="1,234 files of 5."))
+
+
+def test_the_status_in_the_report_is_that_of_the_command() -> None:
+    analysis = good().analysis
+    note = audit.Finding(rule="r", severity=audit.Severity.NOTE, subject="s", message="m", remedy="x")
+    assert audit.as_json(analysis, [note])["exit_status"] == 0
+    assert audit.as_json(analysis, [note], fail_on=audit.Severity.NOTE)["exit_status"] == 1
