@@ -18,6 +18,7 @@ from model_fetch import fetch_model
 INTEGRATION = ROOT / "tests/integration"
 REFERENCE = ROOT / ".venv-reference"
 _SAID_LINES = 20  # of pip's output, in the error
+_SHOWN_WIDTH = 60  # of a line of it, as progress
 
 
 class NotReady(Under48Error):
@@ -112,8 +113,8 @@ def install(
             text=True,
         ) as process:
             for line in process.stdout or ():
-                said.append(line.rstrip())
-                shown.show(said[-1])
+                said.append(line.strip())
+                shown.show(said[-1][:_SHOWN_WIDTH])
         if process.returncode:
             tail = "\n    ".join(said[-_SAID_LINES:])
             raise NotReady(

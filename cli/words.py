@@ -29,6 +29,7 @@ def take_words(tasks: Mapping[str, tuple[str, int | None]]) -> None:
         try:
             _invoke_handle(self, token)
         except ValueError:  # of int(token)
-            self.error(f"{self.flag} takes a number, not {token!r}")
+            option = getattr(self.flag, "name", "")
+            self.error(f"--{option} takes a number, not {token!r}")
 
     ParseMachine.handle = handle  # type: ignore[method-assign]
