@@ -125,10 +125,10 @@ class Pipeline:
     @functools.cached_property
     def image(self) -> Image:
         """The image of the model, built when anything that it is made from has changed."""
-        architecture = self.architecture
-        files = self.fetch(self.model.name, self.model.labels)
+        model, architecture = self.model, self.architecture
+        files = self.fetch(model.name, model.labels)
         variant = Variant(
-            model=self.model,
+            model=model,
             model_file=files[0],
             labels_file=files[-1],
             architecture=architecture,
