@@ -102,7 +102,12 @@ def build(c: Context, model: str = "", arch: str = "", base: str = "", update_ba
 @task(help={**_MODEL, **_ARCH})
 @reported
 def package(c: Context, model: str = "", arch: str = "") -> None:
-    """Make build/classify-<model>-<arch>.zip: the action with everything in it; the same bytes every time."""
+    """Make build/classify-<model>-<arch>.zip: the action with everything in it; the same bytes every time.
+
+    Examples:
+        ./inv package
+        ./inv package --model mobilenet_v1_0.25_224
+    """
     print(_pipeline(c, model=model, arch=arch).package)
 
 
@@ -235,7 +240,7 @@ def test(_c: Context, path: Any, unit: bool = False, check: bool = True) -> None
     Examples:
         ./inv test
         ./inv test --unit
-        ./inv test tests/test_catalog.py --no-check
+        ./inv test tests/test_operators.py --no-check
     """
     from cli import tests
 

@@ -26,6 +26,9 @@ def reported(command: Callable[_P, None]) -> Callable[_P, None]:
                 command(*args, **kwargs)
             finally:
                 sys.stdout.flush()  # here, where it can still be told that the reader has gone
+        except SystemExit as end:
+            if end.code:  # else the next task of the line has its turn
+                raise
         except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(128 + signal.SIGPIPE)

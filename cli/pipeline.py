@@ -79,8 +79,19 @@ class Pipeline:
 
     @functools.cached_property
     def architecture(self) -> architecture.Architecture:
-        """What is built for: the engine's own architecture unless the settings say another."""
-        return architecture.named(self.settings.get("arch") or self.engine.version()["Arch"])
+        """What is built for: the engine's own architecture.
+
+        Raises:
+            NotBuildable: the settings ask for another one.
+        """
+        builder = architecture.named(self.engine.version()["Arch"])
+        wanted = architecture.named(self.settings.get("arch") or builder.name)
+        if wanted != builder:
+            raise NotBuildable(
+                f"this engine runs on {builder.name}, and images for {wanted.name} are not cross-built yet: "
+                f"name an engine on {wanted.name} (DOCKER_HOST, or `engine` in invoke.yaml)"
+            )
+        return wanted
 
     def fetch(self, *names: str) -> list[Path]:
         """The verified files of catalogue entries, in the order of their names."""
@@ -99,14 +110,13 @@ class Pipeline:
     @functools.cached_property
     def base(self) -> Base:
         """The Debian base, for the engine's architecture: the build stages run on it."""
-        record = OUTPUT / f"base-{self.architecture.name}.json"
         with step("base") as shown:
             base = ensure_base(
                 self.engine,
-                architecture.named(self.engine.version()["Arch"]),
+                self.architecture,
                 image=self.settings.get("base"),
                 update=bool(self.settings.get("update_base")),
-                record=record,
+                record=OUTPUT / f"base-{self.architecture.name}.json",
                 report=shown.show,
             )
             shown.outcome = f"{base.reference}, {base.how}"
@@ -115,14 +125,14 @@ class Pipeline:
     @functools.cached_property
     def image(self) -> Image:
         """The image of the model, built when anything that it is made from has changed."""
-        files = self.fetch(self.model.name, self.model.labels)
-        base = self.base
+        model, architecture = self.model, self.architecture
+        files = self.fetch(model.name, model.labels)
         variant = Variant(
-            model=self.model,
+            model=model,
             model_file=files[0],
             labels_file=files[-1],
-            architecture=self.architecture,
-            base=base,
+            architecture=architecture,
+            base=self.base,
         )
         folders = [Path(mirror) for mirror in self.mirrors if "://" not in mirror]
         with step("build") as shown:

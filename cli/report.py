@@ -8,7 +8,7 @@ from cli.console import human_bytes
 from images.verify import Verdict
 from model_fetch import Row
 
-_LABEL_WIDTH = 34  # so that the table fits 100 columns
+_LABEL_WIDTH = 28  # so that the table fits 100 columns
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> str:

@@ -46,7 +46,8 @@ def take_words(tasks: Mapping[str, tuple[str, int | None]]) -> None:
         try:
             _invoke_handle(self, token)
         except ValueError:  # of int(token)
-            self.error(f"{self.flag} takes a number, not {token!r}")
+            option = getattr(self.flag, "name", "")
+            self.error(f"--{option} takes a number, not {token!r}")
 
     ParseMachine.error = _refuse  # type: ignore[method-assign, assignment]
     ParseMachine.handle = handle  # type: ignore[method-assign]

@@ -110,21 +110,26 @@ def _context(
     variant: Variant, operators: Sequence[Operator], wheels: Sequence[Path]
 ) -> dict[str, bytes | Path]:
     wanted = [{"builtin": o.builtin, "version": o.version, "custom": o.custom} for o in operators]
-    context: dict[str, bytes | Path] = {
-        "recipe": RECIPE,
+    return {
+        **_folder("recipe", RECIPE),
         "operators/operators.json": json.dumps(wanted).encode(),
         "model/model.tflite": variant.model_file,
         "model/labels.txt": variant.labels_file,
         "model/model.json": _model_json(variant.model),
-        "action": ROOT / "action",
-        "runtime": ROOT / "images/runtime",
-        "auditor/audit": ROOT / "audit",
-        "auditor/errors.py": ROOT / "errors.py",
-        "auditor/elftools": Path(elftools.__file__).parent,
+        **_folder("action", ROOT / "action"),
+        **_folder("runtime", ROOT / "images/runtime"),
+        **_folder("auditor/audit", ROOT / "audit"),
+        "auditor/errors.py": (ROOT / "errors.py").read_bytes(),
+        **_folder("auditor/elftools", Path(elftools.__file__).parent),
+        **{f"wheels/{wheel.name}": wheel for wheel in wheels},
         "mirror/README": b"sources that a mirror had when this was built\n",
     }
-    context.update({f"wheels/{wheel.name}": wheel for wheel in wheels})
-    return context
+
+
+def _folder(name: str, folder: Path) -> dict[str, bytes]:
+    """A folder's files, read once: all builds of one image see the same, whatever is edited meanwhile."""
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {f"{name}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in files}
 
 
 def _model_json(model: Model) -> bytes:
@@ -155,20 +160,10 @@ def _digest(context: Mapping[str, bytes | Path], arguments: Mapping[str, str]) -
     """One SHA-256 over everything that an image is made from."""
     total = hashlib.sha256(json.dumps(arguments, sort_keys=True).encode())
     for name, source in sorted(context.items()):
-        if isinstance(source, bytes):
-            _add(total, name, source)
-        elif source.is_file():
-            _add(total, name, source.read_bytes())
-        else:
-            for path in sorted(source.rglob("*")):
-                if path.is_file() and "__pycache__" not in path.parts:
-                    _add(total, f"{name}/{path.relative_to(source).as_posix()}", path.read_bytes())
+        content = source if isinstance(source, bytes) else source.read_bytes()
+        total.update(f"{name}\0{len(content)}\0".encode())
+        total.update(content)
     return total.hexdigest()
-
-
-def _add(total: "hashlib._Hash", name: str, content: bytes) -> None:
-    total.update(f"{name}\0{len(content)}\0".encode())
-    total.update(content)
 
 
 def _mirrored_sources(mirrors: Sequence[Path], architecture: Architecture) -> dict[str, Path]:

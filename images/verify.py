@@ -77,7 +77,7 @@ def find_photos(names: Iterable[str], catalog: Catalog, fetch_sample: Callable[[
     by_digest = {sample.asset.sha256: sample for sample in catalog.samples}
     photos = []
     for name in names:
-        for file in _files(Path(name)) or [fetch_sample(name)]:
+        for file in _files(name) or [fetch_sample(name)]:
             content = _read(file)
             known = by_digest.get(hashlib.sha256(content).hexdigest())
             shown = known.name if known else file.name
@@ -85,11 +85,12 @@ def find_photos(names: Iterable[str], catalog: Catalog, fetch_sample: Callable[[
     return photos
 
 
-def _files(path: Path) -> list[Path]:
+def _files(name: str) -> list[Path]:
     """The file, or those of the folder; none for a bare name that is neither."""
+    path = Path(name)
     try:
         if not path.is_dir():
-            return [path] if path.exists() or path.parent != Path() else []
+            return [path] if path.exists() or "/" in name else []
         files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
     except OSError as error:
         raise _unreadable(path, error) from error
@@ -134,8 +135,9 @@ def verify_photos(  # noqa: PLR0913 - what `invoke verify` asks of the image
 def _verify(running: Invoker, photo: Photo, repeat: int) -> Verdict:
     value = {"image": base64.b64encode(photo.content).decode(), "top": TOP}
     activations = [running.init()]
-    while activations[-1].classified.kept and len(activations) < 2 + repeat:  # else the container is gone
-        activations.append(running.run(value))
+    for _ in range(1 + max(0, repeat)):
+        if activations[-1].classified.kept:  # else the container is gone
+            activations.append(running.run(value))
     used = running.memory().used if activations[-1].classified.kept else 0
     size = len(encode(value))
     return judge(photo, activations, start_ms=running.running.start_ms, memory=used, size=size)

@@ -178,20 +178,15 @@ def test_the_runtime_serves_it_built_in_and_as_a_zip(folder: Path, tmp_path: Pat
 # ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("wanted", "processors", "threads"),
-    [(None, 1, 1), (None, 2, 2), (None, 64, 2), ("", 4, 2), ("4", 2, 4), ("1", 2, 1)],
-)
-def test_threads_are_what_is_wanted_else_two_at_most(
-    wanted: str | None, processors: int, threads: int
-) -> None:
-    assert choose_threads(wanted, processors) == threads
+@pytest.mark.parametrize(("wanted", "threads"), [(None, 1), ("", 1), ("1", 1), ("2", 2), ("64", 64)])
+def test_threads_are_what_is_wanted_else_one(wanted: str | None, threads: int) -> None:
+    assert choose_threads(wanted) == threads
 
 
 @pytest.mark.parametrize("wanted", ["0", "-1", "two", "1.5", "1000"])
 def test_a_senseless_number_of_threads_is_an_error(wanted: str) -> None:
     with pytest.raises(ModelError, match="UNDER48_THREADS"):
-        choose_threads(wanted, 2)
+        choose_threads(wanted)
 
 
 def test_a_library_of_another_kind_is_named() -> None:

@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import struct
 import tracemalloc
@@ -12,9 +13,7 @@ from model_fetch import load_catalog
 from tests.tflite_bytes import Code, model
 
 MIRROR = Path(__file__).parents[2] / "shared/mirror"
-SMALL = model(
-    [Code(deprecated=3, builtin=3, version=5), Code(deprecated=32, builtin=32, custom=b"Detect")]
-)
+SMALL = model([Code(deprecated=3, builtin=3, version=5), Code(deprecated=32, builtin=32, custom=b"Detect")])
 
 CASES: dict[str, tuple[list[Code], list[Operator]]] = {
     "a-file-from-before-builtin-code-has-the-deprecated-one": (
@@ -96,10 +95,8 @@ def test_a_model_cut_short_is_refused(size: int) -> None:
 
 
 def _result_or_bad_model(content: bytes) -> None:
-    try:
+    with contextlib.suppress(BadModel):
         assert read_operators(content)
-    except BadModel as error:
-        assert str(error)
 
 
 def test_a_word_of_any_value_at_any_offset_gives_a_result_or_bad_model() -> None:

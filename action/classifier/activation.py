@@ -12,9 +12,7 @@ from .stages import stage
 _FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 with stage("loadModel"):
-    _MODEL = load_model(
-        _FOLDER, choose_threads(os.environ.get("UNDER48_THREADS"), len(os.sched_getaffinity(0)))
-    )
+    _MODEL = load_model(_FOLDER, choose_threads(os.environ.get("UNDER48_THREADS")))
 
 
 def main(arguments: dict[str, object]) -> dict[str, object]:

@@ -11,7 +11,6 @@ from . import native
 from .ranking import softmax
 
 _OUTPUTS = ("probabilities", "logits")
-_MOST_THREADS = 2
 
 
 class ModelError(Exception):
@@ -78,14 +77,16 @@ def load_model(folder: str, threads: int) -> Model:
     return Model(classifier, framing, labels=labels, logits=description.logits)
 
 
-def choose_threads(wanted: str | None, processors: int) -> int:
-    """Give the number of threads: what UNDER48_THREADS says, else one per usable processor, at most 2.
+def choose_threads(wanted: str | None) -> int:
+    """Give the number of threads of an inference: what UNDER48_THREADS says, else 1.
 
-    More do not pay: an inference takes milliseconds, and the platform gives a container a share of the
-    processors, however many of them it sees.
+    One by default, although a quiet machine with two processors is faster with two (2.5 against 5 ms for a
+    larger model): the platform gives a container a share of processors that others use, and there XNNPACK's
+    threads wait for each other. Of 20 containers started on a busy machine with two threads, the first call
+    took up to 624 ms; with one, 8 to 24 ms.
     """
     if not wanted:
-        return min(_MOST_THREADS, max(1, processors))
+        return 1
     if not wanted.isdecimal() or not 1 <= int(wanted) <= 64:
         raise ModelError(f"UNDER48_THREADS must be a whole number from 1 to 64, not {wanted!r}")
     return int(wanted)

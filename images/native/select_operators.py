@@ -42,7 +42,9 @@ def operator_names(schema: str) -> dict[int, str]:
 def registered(register: str) -> dict[str, Registration]:
     """What the text of register.cc adds: AddBuiltin(BuiltinOperator_X, Register_X(), lowest, highest)."""
     text = re.sub(r"/\*.*?\*/|//[^\n]*", "", register, flags=re.DOTALL)
-    calls = re.findall(r"AddBuiltin\(\s*BuiltinOperator_(\w+),\s*Register_(\w+)\(\)([^;]*)\);", text)
+    calls = re.findall(
+        r"AddBuiltin\(\s*BuiltinOperator_(\w+),\s*(?:\w+::)*Register_(\w+)\(\)([^;]*)\);", text
+    )
     found = {}
     for operator, function, versions in calls:
         numbers = [int(n) for n in re.findall(r"\d+", versions)] + [1, 1]

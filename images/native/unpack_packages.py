@@ -81,6 +81,8 @@ def compile_library(target: Path, modules: list[str]) -> None:
     unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
     for source in sources:
         place = library.relative_to("/") / source
+        if not (target / place).is_file():  # what the builder's architecture alone has: _sysconfigdata
+            continue
         py_compile.compile(str(target / place), dfile=f"/{place}", doraise=True, invalidation_mode=unchecked)
 
 

@@ -1,0 +1,79 @@
+"""What the integration tests share: the engine, the catalogue, images of the catalogued models, photos."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from cli.pipeline import ROOT, Pipeline
+from cli.tests import settings
+from images.activation import Status
+from images.build import Image
+from images.invoker import Invoker, invoker
+from model_fetch import fetch_model
+from tests.integration.inside import ImageOf, Initialized
+
+
+@pytest.fixture(scope="session")
+def pipeline_of() -> Callable[[str], Pipeline]:
+    """The commands' own pipeline for a model; where no engine can be had, its first use fails, as it should."""
+    return cache(lambda model: Pipeline({**settings(), "model": model}))
+
+
+@pytest.fixture(scope="session")
+def pipeline(pipeline_of: Callable[[str], Pipeline]) -> Pipeline:
+    """That of the default model."""
+    return pipeline_of(settings()["model"])
+
+
+@pytest.fixture(scope="session")
+def engine(pipeline: Pipeline) -> docker.DockerClient:
+    return pipeline.engine
+
+
+@pytest.fixture(scope="session")
+def image_of(pipeline_of: Callable[[str], Pipeline]) -> ImageOf:
+    """The image of a model, looked up or built once in a session; `./inv test` has built them all before."""
+    return lambda model: pipeline_of(model).image
+
+
+@pytest.fixture(scope="session")
+def image(pipeline: Pipeline) -> Image:
+    """That of the default model."""
+    return pipeline.image
+
+
+@pytest.fixture(scope="session")
+def photos(pipeline: Pipeline) -> dict[str, Path]:
+    """The files of all catalogued samples by name."""
+    return {
+        sample.name: fetch_model(sample, cache=pipeline.cache, mirrors=pipeline.mirrors)[0]
+        for sample in pipeline.catalog.samples
+    }
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of test files that are no part of the project."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is no part of the project")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def initialized(engine: docker.DockerClient) -> Initialized:
+    """Starts an image and inits it, as it is or with what is given as `code`; removes it at the end."""
+
+    @contextmanager
+    def start(tag: str, *, hardened: bool = True, **code: Any) -> Iterator[Invoker]:
+        with invoker(engine, tag, hardened=hardened) as running:
+            answer = running.init(**code)
+            assert answer.classified.status is Status.SUCCESS, answer
+            yield running
+
+    return start
