@@ -160,7 +160,7 @@ def audit(
         ./inv audit
         ./inv audit debian:bookworm-slim
         ./inv audit dist/app-1.0-py3-none-any.whl --runtime python:3.11-slim --at /action
-        ./inv audit app.zip --format sarif --fail-on warning >audit.sarif
+        ./inv audit app.zip --format sarif --fail-on warning
         ./inv audit app.zip --html app.html --baseline last.json --save-baseline last.json
         ./inv audit --explain unresolved-needed
     """

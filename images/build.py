@@ -16,6 +16,7 @@ from images.architecture import Architecture, named
 from images.base import Base
 from images.docker_build import Report, build_stage
 from images.extract import read_folder
+from images.imports import imported_files
 from images.operators import Operator, read_operators
 from images.wheels import fetch_wheels
 from model_fetch import Model
@@ -110,6 +111,7 @@ def _context(
     variant: Variant, operators: Sequence[Operator], wheels: Sequence[Path]
 ) -> dict[str, bytes | Path]:
     wanted = [{"builtin": o.builtin, "version": o.version, "custom": o.custom} for o in operators]
+    auditor = imported_files(ROOT, "audit.closure")
     return {
         **_folder("recipe", RECIPE),
         "operators/operators.json": json.dumps(wanted).encode(),
@@ -118,8 +120,7 @@ def _context(
         "model/model.json": _model_json(variant.model),
         **_folder("action", ROOT / "action"),
         **_folder("runtime", ROOT / "images/runtime"),
-        **_folder("auditor/audit", ROOT / "audit"),
-        "auditor/errors.py": (ROOT / "errors.py").read_bytes(),
+        **{f"auditor/{path.relative_to(ROOT).as_posix()}": path.read_bytes() for path in auditor},
         **_folder("auditor/elftools", Path(elftools.__file__).parent),
         **{f"wheels/{wheel.name}": wheel for wheel in wheels},
         "mirror/README": b"sources that a mirror had when this was built\n",

@@ -113,9 +113,9 @@ def test_help_shows_options_and_examples(inv: Run) -> None:
 
 
 MISUSE: dict[str, tuple[list[str], int, str]] = {
-    "unknown-task": (["nosuch"], 1, "No idea what 'nosuch' is!"),
-    "unknown-option": (["build", "--fast"], 1, "No idea what '--fast' is!"),
-    "no-number": (["verify", "--repeat", "many"], 1, "--repeat takes a number, not 'many'"),
+    "unknown-task": (["nosuch"], 2, "No idea what 'nosuch' is!"),
+    "unknown-option": (["build", "--fast"], 2, "No idea what '--fast' is!"),
+    "no-number": (["verify", "--repeat", "many"], 2, "--repeat takes a number, not 'many'"),
     "unknown-model": (
         ["fetch-model", "mobilenet_v9"],
         10,

@@ -61,8 +61,8 @@ def test_sent_to_init_as_the_platform_sends_it_it_answers_as_the_built_in_action
 
 
 def test_the_auditor_finds_nothing_wrong_with_image_and_zip(pipeline: Pipeline) -> None:
-    for analysis, findings in pipeline.audit_built():
-        assert findings == (), analysis.target.name
+    for analysis, findings, _ in pipeline.audit_built():
+        assert [f for f in findings if f.severity > audit.Severity.NOTE] == [], analysis.target.name
         assert len(analysis.elves) > 10
 
 
