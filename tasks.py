@@ -17,7 +17,7 @@ take_words(
 
 # What several tasks take.
 _MODEL = {"model": "a model of the catalogue (fetch-model --list); default: invoke.yaml's"}
-_ARCH = {"arch": "amd64 or arm64; default: the engine's own"}
+_ARCH = {"arch": "the engine's own is the only one yet: amd64 or arm64"}
 _JSON = {"json": "print the result as JSON on stdout; progress stays on stderr"}
 
 
@@ -69,7 +69,7 @@ def fetch_model(
     import model_fetch
     from cli.report import catalog_table
 
-    pipeline = _pipeline(c, mirrors=[*mirror, *c.config.mirrors])
+    pipeline = _pipeline(c, mirror=mirror)
     if list:
         rows = model_fetch.list_catalog(pipeline.catalog, pipeline.cache)
         print(js.dumps([dataclasses.asdict(row) for row in rows], indent=1) if json else catalog_table(rows))
@@ -208,6 +208,7 @@ def verify(
         ./inv verify panda.jpg
         ./inv verify ~/photos lion.jpg --json
     """
+    import audit as auditor
     from cli.pipeline import exit_status
     from cli.report import details, verdict_table
     from images.verify import as_json
@@ -216,6 +217,10 @@ def verify(
     photos = pipeline.photos(photo or ["panda.jpg"])
     audited = pipeline.audit_built()
     verdicts = pipeline.verify(photos, repeat)
+    for one in audited:
+        for finding in one.findings:
+            if finding.severity >= auditor.Severity.ERROR:
+                print(f"audit: {finding.subject}: {finding.message}; {finding.remedy}", file=sys.stderr)
     if json:
         print(js.dumps(as_json(verdicts), indent=1))
     else:

@@ -39,7 +39,7 @@ def main(runs: int) -> None:
     with ExitStack() as containers:
         started: dict[tuple[str, int], Invoker] = {}
         for name in names:
-            tag = Pipeline({**first.settings, "model": name}).image.tag
+            tag = Pipeline({**settings(), "model": name}).image.tag
             for threads in THREADS:
                 environment = {"UNDER48_THREADS": str(threads)}
                 running = containers.enter_context(invoker(first.engine, tag, environment=environment))

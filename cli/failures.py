@@ -12,6 +12,7 @@ from errors import Under48Error
 
 _P = ParamSpec("_P")
 ENGINE_LOST = 25
+NO_ROOM = 3
 # What a file system says when the user can do something about it; any other OSError is a bug's.
 _USERS_OWN = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -60,7 +61,7 @@ def _expected(error: Exception) -> tuple[str, int] | None:
             return f"the connection to the engine broke; is it still running? ({error})", ENGINE_LOST
         case OSError() if error.errno in _USERS_OWN:
             what = error.filename or "a file"
-            return f"{what}: {error.strerror}; free space or permit writing, then run again", 1
+            return f"{what}: {error.strerror}; free space or permit writing, then run again", NO_ROOM
     return None
 
 

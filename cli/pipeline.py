@@ -1,19 +1,19 @@
 """The steps from nothing to a classified photo, in order, each shown as it is done and done once."""
 
 import contextlib
+import datetime as dt
 import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import docker
-from platformdirs import user_cache_path
 
 import audit
 import model_fetch
 from cli.audits import Asked
-from cli.console import Step, human_bytes, step
+from cli.console import Step, human_bytes, human_time, step
+from cli.settings import BadSetting, read_settings
 from errors import Under48Error
 from images import architecture, engine
 from images.base import Base, ensure_base
@@ -34,26 +34,15 @@ class NotBuildable(Under48Error):
     exit_code = 2
 
 
-class BadSetting(Under48Error):
-    """A setting, of invoke.yaml or the command line, is not what it should be."""
-
-    exit_code = 2
-
-
 class Pipeline:
     """The work under one set of settings (invoke.yaml's, with the command line's over them)."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         """Nothing is done yet: each step runs when it is first asked for."""
         self._open = contextlib.ExitStack()  # saved images that trees still read from
-        self.settings = settings
-        cache = settings.get("cache")
-        self.cache = Path(cache).expanduser() if cache else user_cache_path("under48")
-        mirrors = settings.get("mirrors") or []
-        if isinstance(mirrors, str):
-            raise BadSetting(f"mirrors is {mirrors!r}, and a list is needed: [{mirrors}]")
-        # A mirror of invoke.yaml is named from the project's folder, wherever the command is given.
-        self.mirrors = [m if "://" in m else str(ROOT / Path(m).expanduser()) for m in mirrors]
+        self.settings = read_settings(settings, ROOT)
+        self.cache = self.settings.cache
+        self.mirrors = self.settings.mirrors
 
     @functools.cached_property
     def catalog(self) -> model_fetch.Catalog:
@@ -63,7 +52,7 @@ class Pipeline:
     @functools.cached_property
     def model(self) -> model_fetch.Model:
         """The model that the settings name."""
-        model = self.catalog.model(self.settings["model"])
+        model = self.catalog.model(self.settings.model)
         if model.format != "tflite":
             raise NotBuildable(f"{model.name} is a {model.format} model: choose a .tflite one to build")
         return model
@@ -72,7 +61,7 @@ class Pipeline:
     def engine(self) -> docker.DockerClient:
         """An engine that answers."""
         with step("engine") as shown:
-            found = engine.ensure(self.settings.get("engine"), report=shown.say)
+            found = engine.ensure(self.settings.engine or None, report=shown.say)
             about = found.version()
             shown.outcome = f"{about['Version']}, API {about['ApiVersion']}, {about['Os']}/{about['Arch']}"
         return found
@@ -85,7 +74,7 @@ class Pipeline:
             NotBuildable: the settings ask for another one.
         """
         builder = architecture.named(self.engine.version()["Arch"])
-        wanted = architecture.named(self.settings.get("arch") or builder.name)
+        wanted = architecture.named(self.settings.arch or builder.name)
         if wanted != builder:
             raise NotBuildable(
                 f"this engine runs on {builder.name}, and images for {wanted.name} are not cross-built yet: "
@@ -114,10 +103,10 @@ class Pipeline:
             base = ensure_base(
                 self.engine,
                 self.architecture,
-                image=self.settings.get("base"),
-                update=bool(self.settings.get("update_base")),
+                image=self.settings.base or None,
+                update=self.settings.update_base,
                 record=OUTPUT / f"base-{self.architecture.name}.json",
-                report=shown.show,
+                report=_show_base(shown),
             )
             shown.outcome = f"{base.reference}, {base.how}"
         return base
@@ -133,6 +122,7 @@ class Pipeline:
             labels_file=files[-1],
             architecture=architecture,
             base=self.base,
+            refreshed=self._refreshed(),
         )
         folders = [Path(mirror) for mirror in self.mirrors if "://" not in mirror]
         with step("build") as shown:
@@ -145,13 +135,20 @@ class Pipeline:
             shown.say(f"operators compiled in: {', '.join(image.operators)}")
         return image
 
+    def _refreshed(self) -> str:
+        """When newer packages were last asked for; kept beside the build, as the base is."""
+        record = OUTPUT / f"refreshed-{self.architecture.name}"
+        if self.settings.update_base:
+            write_whole(record, dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds").encode())
+        return record.read_text() if record.is_file() else ""
+
     @functools.cached_property
     def package(self) -> Path:
         """The zip of the action, with everything it needs."""
         image = self.image
         path = OUTPUT / f"classify-{self.model.name}-{self.architecture.name}.zip"
         with step("package") as shown:
-            content = zip_bytes(read_folder(self.engine, image.tag, ACTION_FOLDER))
+            content = zip_bytes(read_folder(self.engine, image.id, ACTION_FOLDER))
             if not path.is_file() or path.read_bytes() != content:
                 write_whole(path, content)
             shown.outcome = str(path.relative_to(ROOT))
@@ -207,19 +204,8 @@ class Pipeline:
 
     @property
     def _limit(self) -> audit.Limit | None:
-        mib = self._number("limit")
+        mib = self.settings.limit
         return audit.Limit(bytes=round(mib * (1 << 20))) if mib else None
-
-    def _number(self, setting: str) -> float:
-        """A setting that counts something; 0 when it is not set."""
-        value = self.settings.get(setting) or 0
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = math.nan
-        if not (math.isfinite(number) and number >= 0):
-            raise BadSetting(f"{setting} is {value!r}, and a number from 0 up is needed")
-        return number
 
     def photos(self, names: Sequence[str]) -> list[Photo]:
         """The photos that files, folders and names of samples stand for."""
@@ -227,14 +213,13 @@ class Pipeline:
 
     def verify(self, photos: Sequence[Photo], repeat: int) -> list[Verdict]:
         """Run the image on each photo."""
-        memory_mib = round(self._number("memory"))
         image = self.image
         with step("verify") as shown:
             verdicts = verify_photos(
                 self.engine,
-                image.tag,
+                image.id,
                 photos,
-                memory_mib=memory_mib,
+                memory_mib=self.settings.memory,
                 repeat=repeat,
                 report=lambda name, done: shown.show(name, done, len(photos)),
             )
@@ -253,9 +238,23 @@ def _is_path(target: str) -> bool:
     return target.startswith(("/", "./", "../", "~")) or target.endswith(_FILES)
 
 
+def _show_base(shown: Step) -> Callable[[str], None]:
+    def report(message: str) -> None:
+        notable = message.startswith("installing") or "instead" in message
+        (shown.say if notable else shown.show)(message)
+
+    return report
+
+
+_LONG_STEP_S = 5.0  # a build step that took longer gets a line of its own
+
+
 def _show_build(shown: Step) -> Callable[[BuildStep], None]:
     def report(at: BuildStep) -> None:
-        shown.show(f"{at.number}/{at.total}  {at.line or at.instruction}", at.number, at.total)
+        if at.done and not at.cached and at.elapsed_s >= _LONG_STEP_S:
+            shown.say(f"{human_time(at.elapsed_s):>12}  {at.instruction[:80]}")
+        else:
+            shown.show(f"{at.number}/{at.total}  {at.line or at.instruction}", at.number, at.total)
 
     return report
 

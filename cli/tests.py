@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from invoke.config import Config
 from cli.console import step
 from cli.pipeline import ROOT, Pipeline
 from errors import Under48Error
+from images import apt
 from model_fetch import fetch_model
 
 INTEGRATION = ROOT / "tests/integration"
@@ -40,7 +42,8 @@ def run(paths: Sequence[str], *, unit: bool, check: bool) -> int:
     install("tests", ROOT / "requirements-dev.lock", Path(sys.prefix))
     if not unit and (not paths or any(map(_with_engine, paths))):
         make_ready()
-    pytest = ["pytest", "--verbosity=0", *paths, *(["--ignore", str(INTEGRATION)] if unit else [])]
+    named = [str(Path(path).absolute()) for path in paths]  # from where the command is given
+    pytest = ["pytest", "--verbosity=0", *named, *(["--ignore", str(INTEGRATION)] if unit else [])]
     statuses = [_check(*command) for command in _CHECKS] if check else []
     statuses.append(_show(pytest))
     return next((status for status in statuses if status), 0)
@@ -64,7 +67,7 @@ def settings() -> dict[str, Any]:
 def tflite_models(pipeline: Pipeline) -> list[str]:
     """The names of the catalogued models that can be compiled in, the one that the settings name first."""
     names = [model.name for model in pipeline.catalog.models if model.format == "tflite"]
-    return sorted(names, key=lambda name: name != pipeline.settings["model"])
+    return sorted(names, key=lambda name: name != pipeline.settings.model)
 
 
 def make_ready() -> None:
@@ -78,10 +81,26 @@ def make_ready() -> None:
         shown.outcome = f"{len(first.catalog.samples)} samples, verified"
         shown.bytes = sum(sample.asset.bytes for sample in first.catalog.samples)
     for name in tflite_models(first):
-        pipeline = Pipeline({**first.settings, "model": name})
+        pipeline = Pipeline({**settings(), "model": name})
         pipeline.engine, pipeline.base = first.engine, first.base
-        _ = pipeline.package if name == first.settings["model"] else pipeline.image
+        _ = pipeline.package if name == first.settings.model else pipeline.image
+    _install_browser()
     install("reference", ROOT / "tests/reference/requirements.lock", REFERENCE, make=_make_environment)
+
+
+def _install_browser() -> None:
+    """Chromium and its driver, where Debian's packages can be installed; elsewhere the tests ask for them."""
+    with step("browser") as shown:
+        if (
+            not all(map(shutil.which, ("chromium", "chromedriver")))
+            and apt.here()
+            and apt.privilege() is not None
+        ):
+            shown.say("installing chromium and chromium-driver with apt-get")
+            apt.install(("chromium", "chromium-driver"))
+        shown.outcome = (
+            shutil.which("chromium") or "none: install chromium and chromedriver for the tests of the page"
+        )
 
 
 def _make_environment(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ import docker
 import elftools
 from docker.errors import ImageNotFound
 
-from images.architecture import Architecture, named
+from images.architecture import Architecture
 from images.base import Base
 from images.docker_build import Report, build_stage
 from images.extract import read_folder
@@ -37,6 +38,7 @@ class Variant:
     labels_file: Path
     architecture: Architecture
     base: Base
+    refreshed: str = ""  # when newer packages were last asked for; the same as before: those of the cache
 
     @property
     def tag(self) -> str:
@@ -79,13 +81,15 @@ def build_image(
     operators = read_operators(variant.model_file.read_bytes())
     wheels = fetch_wheels(RECIPE / "requirements.lock", variant.architecture, cache)
     context = _context(variant, operators, wheels)
-    arguments = _arguments(variant, named(engine.version()["Arch"]))
+    arguments = _arguments(variant)
     inputs = _digest(context, arguments)
     if found := _find(engine, variant.tag, inputs):
         return found
     context |= _mirrored_sources(mirrors, variant.architecture)
 
     def build(target: str, network: str, labels: Mapping[str, str], tag: str | None = None) -> str:
+        # Behind a proxy apt needs to know it; Docker keeps these arguments out of images and of its cache's keys.
+        proxies = _proxies(os.environ) if network != "none" else {}
         return build_stage(
             engine,
             context,
@@ -93,7 +97,7 @@ def build_image(
             target=target,
             tag=tag,
             network=network,
-            buildargs=arguments,
+            buildargs=arguments | proxies,
             labels=labels,
             report=report,
         )
@@ -101,10 +105,14 @@ def build_image(
     build("sources", "host", {})  # apt needs the host's way out: its proxy or mirror may be on loopback
     compiled = build("compile", "none", {})
     facts = read_folder(engine, compiled, "/out")
-    build("image", "none", _labels(variant, facts, inputs), variant.tag)
-    found = _find(engine, variant.tag, inputs)
-    assert found is not None, "the engine lost the image it just built"  # noqa: S101
-    return Image(id=str(found.id), tag=found.tag, size=found.size, labels=found.labels, fresh=True)
+    image_id = build("image", "none", _labels(variant, facts, inputs), variant.tag)
+    built = engine.images.get(image_id)
+    return Image(id=image_id, tag=variant.tag, size=built.attrs["Size"], labels=built.labels, fresh=True)
+
+
+def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    names = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
+    return {name: value for name, value in environ.items() if name.lower() in names}
 
 
 def _context(
@@ -118,18 +126,20 @@ def _context(
         "model/model.tflite": variant.model_file,
         "model/labels.txt": variant.labels_file,
         "model/model.json": _model_json(variant.model),
-        **_folder("action", ROOT / "action"),
-        **_folder("runtime", ROOT / "images/runtime"),
+        **_folder("action", ROOT / "action", "*.py"),
+        **_folder("runtime", ROOT / "images/runtime", "*.py"),
         **{f"auditor/{path.relative_to(ROOT).as_posix()}": path.read_bytes() for path in auditor},
         **_folder("auditor/elftools", Path(elftools.__file__).parent),
+        "notices/LICENSE": (ROOT / "LICENSE").read_bytes(),
+        "notices/NOTICE": (ROOT / "NOTICE").read_bytes(),
         **{f"wheels/{wheel.name}": wheel for wheel in wheels},
         "mirror/README": b"sources that a mirror had when this was built\n",
     }
 
 
-def _folder(name: str, folder: Path) -> dict[str, bytes]:
+def _folder(name: str, folder: Path, pattern: str = "*") -> dict[str, bytes]:
     """A folder's files, read once: all builds of one image see the same, whatever is edited meanwhile."""
-    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    files = (path for path in folder.rglob(pattern) if path.is_file() and "__pycache__" not in path.parts)
     return {f"{name}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in files}
 
 
@@ -144,15 +154,14 @@ def _model_json(model: Model) -> bytes:
     return json.dumps(description, indent=1).encode() + b"\n"
 
 
-def _arguments(variant: Variant, builder: Architecture) -> dict[str, str]:
-    """The Dockerfile's; `builder` is what the stages run on, which with an engine elsewhere is not this machine's."""
+def _arguments(variant: Variant) -> dict[str, str]:
     target = variant.architecture
     return {
         "BASE": variant.base.image_id,
         "ARCH": target.debian,
         "TRIPLET": target.triplet,
         "PROCESSOR": target.cmake_processor,
-        "COMPILER": "gcc" if target == builder else f"g++-{target.triplet.replace('_', '-')}",
+        "REFRESHED": variant.refreshed,
         "SOURCE_DATE_EPOCH": str(EPOCH),
     }
 

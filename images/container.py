@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
+from urllib.parse import urlsplit
 
 import docker
 from docker.errors import APIError, ImageNotFound, NotFound
@@ -23,6 +24,8 @@ from images.protocol import Address
 
 PORT = 8080
 LABEL = "org.under48.invoker"  # on every container started here; its value is the pid of the command
+_CPU_SHARES = (2, 262_144)  # the least and the most that the kernel takes
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 _TAIL_LINES = 20  # of a container that ended, in the error
 
 
@@ -63,15 +66,20 @@ def started(
     """Start `image` (`DockerContainer.scala` has the flags); remove the container at the end.
 
     `hardened` goes beyond the platform: a read-only root file system, no capabilities, no new privileges.
-    Ctrl-C and SIGTERM remove the container too.
+    Ctrl-C, SIGTERM and SIGHUP (a closed terminal) remove the container too.
 
     Raises:
-        ContainerFailed: there is no such image, or it does not start.
+        ContainerFailed: there is no such image, it does not start, or the engine is on another machine.
     """
+    if not _is_here(engine):
+        raise ContainerFailed(
+            f"the engine at {engine.api.base_url} is on another machine, and its containers cannot be called "
+            "from here: give this command on that machine, or choose an engine of this one with DOCKER_HOST"
+        )
     name = f"wsk-under48-{uuid.uuid4().hex[:12]}"
     published = not _bridge_is_here(engine)
     flags = options(limits, hardened=hardened, published=published, environment=environment or {})
-    with _ended_by_sigterm(), _removed(engine, name):
+    with _ended_by_signals(), _removed(engine, name):
         began = time.perf_counter()
         try:
             container = engine.containers.create(image, name=name, **flags)
@@ -95,9 +103,11 @@ def options(
 ) -> dict[str, Any]:
     """The flags that the platform starts containers with, as docker-py calls them."""
     memory = limits.memory_mib << 20
+    share = 1024 * limits.memory_mib // limits.invoker_memory_mib  # ContainerFactory.scala
+    least, most = _CPU_SHARES
     beyond = {"read_only": True, "security_opt": ["no-new-privileges"]} if hardened else {}
     return {
-        "cpu_shares": max(2, 1024 * limits.memory_mib // limits.invoker_memory_mib),  # ContainerFactory.scala
+        "cpu_shares": min(most, max(least, share)),
         "mem_limit": memory,
         "memswap_limit": memory,  # the same: no swap
         "network_mode": "bridge",
@@ -112,6 +122,29 @@ def options(
     }
 
 
+def _is_here(engine: docker.DockerClient) -> bool:
+    """Whether the engine's ports on loopback are this machine's: it is called over a socket or an own address."""
+    if engine.api.base_url.startswith("http+docker://localhost"):  # what docker-py makes of unix://
+        return True
+    url = urlsplit(engine.api.base_url)
+    if url.scheme not in {"http", "https"}:  # ssh
+        return False
+    try:
+        places = socket.getaddrinfo(url.hostname, 0, type=socket.SOCK_DGRAM)
+    except OSError:
+        return False
+    return any(_is_own(family, address[0]) for family, *_, address in places)
+
+
+def _is_own(family: int, address: str | int) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))  # only an address of this machine can be bound
+    except OSError:
+        return False
+    return True
+
+
 def _bridge_is_here(engine: docker.DockerClient) -> bool:
     """Whether containers can be called at their own address: the engine's bridge is one of this machine's.
 
@@ -122,11 +155,9 @@ def _bridge_is_here(engine: docker.DockerClient) -> bool:
     try:
         config = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]
         gateway = config.get("Gateway") or str(next(ipaddress.ip_network(config["Subnet"]).hosts()))
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind((gateway, 0))  # only an address of this machine can be bound
-    except (NotFound, LookupError, ValueError, OSError):
+    except (NotFound, LookupError, ValueError):
         return False
-    return True
+    return _is_own(socket.AF_INET, gateway)
 
 
 def _check(container: Container) -> None:
@@ -177,17 +208,20 @@ def _remove(engine: docker.DockerClient, name: str) -> None:
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the program as an exception does, so that what must be removed is removed."""
+def _ended_by_signals() -> Iterator[None]:
+    """Let them end the program as an exception does, so that what must be removed is removed.
+
+    One that is ignored, as SIGHUP is under nohup, or that somebody else handles is left alone.
+    """
     mine = threading.current_thread() is threading.main_thread()
-    if not mine or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, _exit)
+    taken = [number for number in _ENDING if mine and signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, _exit)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _exit(number: int, _frame: FrameType | None) -> None:

@@ -130,7 +130,7 @@ def stop(state: Path) -> str:
     if not process.alive:
         record.unlink()
         return f"the engine started from here (pid {process.pid}) had already ended"
-    _terminate(process.pid)
+    terminate(process.pid)
     if not _wait(lambda: not process.alive, STOP_SECONDS, lambda: True):
         raise EngineStartFailed(
             f"the engine (pid {process.pid}) does not end in {STOP_SECONDS} s; see {state / 'dockerd.log'}"
@@ -157,7 +157,7 @@ def _start(program: str, dockerd: Dockerd, state: Path, answers: Callable[[], bo
     finally:
         ended = child.poll() is not None
         if process is None and not ended:  # too slow, or interrupted: nothing is left that nobody knows of
-            _terminate(child.pid)
+            terminate(child.pid)
     if process is None:
         how = f"ended with status {child.returncode}" if ended else "does not answer"
         tail = "\n    ".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
@@ -166,7 +166,8 @@ def _start(program: str, dockerd: Dockerd, state: Path, answers: Callable[[], bo
     report(f"started {program} (pid {process.pid}, log {log}); `invoke engine --stop` ends it")
 
 
-def _terminate(pid: int) -> None:
+def terminate(pid: int) -> None:
+    """Ask a process to end that may be root's; it is no error when that cannot be done."""
     subprocess.run([*(apt.privilege() or ()), "kill", "-TERM", str(pid)], check=False, capture_output=True)
 
 

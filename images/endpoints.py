@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from images.errors import EngineUnsuitable
 
@@ -31,6 +32,12 @@ class Endpoint:
     def socket(self) -> Path | None:
         """The path of a Unix socket, None for anything else."""
         return Path(self.url.removeprefix("unix://")) if self.url.startswith("unix://") else None
+
+    @property
+    def destination(self) -> str | None:
+        """What ssh(1) is to be given to get to the machine of an engine behind ssh://, None for anything else."""
+        parts = urlsplit(self.url)
+        return f"ssh://{parts.netloc}" if parts.scheme == "ssh" else None
 
 
 def chosen(url: str | None, environ: Mapping[str, str], home: Path) -> Endpoint | None:

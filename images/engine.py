@@ -37,7 +37,8 @@ def connect(url: str | None = None, *, environ: Mapping[str, str] = os.environ) 
     Raises:
         EngineMissing: none answers.
         EngineForbidden: one listens on a socket that this user may not open.
-        EngineUnsuitable: the one that answers runs Windows containers, or is older than 20.10.
+        EngineUnsuitable: the one that answers runs Windows containers, or is older than 20.10; or it is
+            reached over ssh.
     """
     if endpoint := chosen(url, environ, Path.home()):
         try:
@@ -122,6 +123,12 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def _open(endpoint: Endpoint) -> docker.DockerClient:
+    if endpoint.destination:
+        raise EngineUnsuitable(
+            f"{endpoint.named_by} names the engine at {endpoint.url}, and engines are not called over ssh here; "
+            f"forward its socket: `ssh -NL /tmp/docker.sock:/var/run/docker.sock {endpoint.destination}`, "
+            "and set DOCKER_HOST=unix:///tmp/docker.sock"
+        )
     if endpoint.socket:
         _knock(endpoint)
     about = _about(endpoint)
@@ -174,9 +181,6 @@ def _client(endpoint: Endpoint, version: str, timeout: int) -> docker.DockerClie
         version=version,
         timeout=timeout,
         tls=tls or False,
-        use_ssh_client=endpoint.url.startswith(
-            "ssh://"
-        ),  # docker-py's own SSH needs paramiko; users have ssh
     )
 
 

@@ -24,11 +24,26 @@ _SILENCE = LogPart(lines=(), end=0, complete=True)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Memory:
-    """Of the container, in bytes. `used` is what counts against the limit and cannot be dropped."""
+    """Of the container, in bytes. `used` is what counts against the limit and cannot be dropped.
+
+    `used` and `limit` are 0 where nothing is known: without a memory controller, or of a container that ended.
+    """
 
     used: int
     peak: int | None  # with file cache; None where the kernel does not say (cgroup v2)
     limit: int
+
+    @classmethod
+    def of(cls, stats: Mapping[str, Any]) -> "Memory":
+        """What the engine's statistics say, counted as `docker stats` does."""
+        memory = stats.get("memory_stats") or {}
+        details = memory.get("stats") or {}
+        dropable = details.get("total_inactive_file", details.get("inactive_file", 0))  # cgroup v1, v2
+        return cls(
+            used=max(0, memory.get("usage", 0) - dropable),
+            peak=memory.get("max_usage"),
+            limit=memory.get("limit", 0),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,13 +113,8 @@ class Invoker:
         return ColdStart(start_ms=self.running.start_ms, init_ms=self._init_ms, run_ms=self._run_ms)
 
     def memory(self) -> Memory:
-        """What the container uses now, counted as `docker stats` does."""
-        stats = cast("dict[str, Any]", self.running.container.stats(stream=False, one_shot=True))[
-            "memory_stats"
-        ]
-        details = stats.get("stats", {})
-        dropable = details.get("total_inactive_file", details.get("inactive_file", 0))  # cgroup v1, v2
-        return Memory(used=stats["usage"] - dropable, peak=stats.get("max_usage"), limit=stats["limit"])
+        """What the container uses now."""
+        return Memory.of(cast("dict[str, Any]", self.running.container.stats(stream=False, one_shot=True)))
 
     def oom_killed(self) -> bool:
         """Whether the kernel has killed the server for want of memory; the engine knows it a moment later."""
@@ -190,7 +200,7 @@ def invoker(
     """Start `image` as `images.container.started` says, to be called as the platform calls it.
 
     Raises:
-        ContainerFailed: there is no such image, or it does not start.
+        ContainerFailed: there is no such image, it does not start, or the engine is on another machine.
     """
     limits = limits or Limits()
     with started(engine, image, limits=limits, hardened=hardened, environment=environment) as running:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 import requests
 import urllib3.exceptions as urllib3_errors
@@ -21,6 +22,7 @@ from model_fetch.errors import (
     NotFound,
     WrongDigest,
     WrongSize,
+    without_userinfo,
 )
 from model_fetch.transfer import RetryPolicy, StartOver, Transient, body_offset, request_headers
 
@@ -61,9 +63,10 @@ def fetch(  # noqa: PLR0913 -- each keyword is a thing of its own that a caller 
     Args:
         asset: what to fetch.
         cache: folder that gets the file as `<host>/<path>`; made when missing.
-        mirrors: folders or URLs that hold assets as `<host>/<path>`, tried in this order before the public
-            URL. One that is not there, or has not this asset, is passed over in silence; one with other
-            trouble is passed over with a warning. A relative folder starts at the working directory.
+        mirrors: folders or URLs (https, http, file) that hold assets as `<host>/<path>`, tried in this order
+            before the public URL. One that is not there, or has not this asset, is passed over in silence;
+            one with other trouble is passed over with a warning. A relative folder starts at the working
+            directory.
         progress: see `Progress`.
         warn: see `Warn`.
         policy: attempts, delays and timeouts.
@@ -114,13 +117,26 @@ def _fill(part: Part, asset: Asset, job: Job) -> None:
 def _from_mirror(mirror: str, part: Part, asset: Asset, job: Job) -> bool:
     """Whether the mirror is there and has the asset; raises what is wrong with it otherwise."""
     try:
-        if mirror.startswith(("https://", "http://")):
+        if mirror.lower().startswith(("https://", "http://")):
             _from_url(f"{mirror.rstrip('/')}/{asset.location}", part, asset, job)
         else:
-            _from_folder(Path(mirror).expanduser() / asset.location, part, asset, job)
+            _from_folder(_folder(mirror) / asset.location, part, asset, job)
     except (NotFound, NoNetwork):
         return False
     return True
+
+
+def _folder(mirror: str) -> Path:
+    """The folder that a mirror names, as a path or as a URL (RFC 8089)."""
+    scheme, is_url, rest = mirror.partition("://")
+    if not is_url:
+        return Path(mirror).expanduser()
+    host, _, path = rest.partition("/")
+    if scheme.lower() != "file" or host.lower() not in {"", "localhost"}:
+        raise DownloadFailed(
+            f"{mirror} is no mirror: give a folder, or a URL with https://, http:// or file:///"
+        )
+    return Path("/", unquote(path))
 
 
 def _from_folder(path: Path, part: Part, asset: Asset, job: Job) -> None:
@@ -229,7 +245,7 @@ def _take(piece: bytes, part: Part, asset: Asset, job: Job) -> None:
 @contextlib.contextmanager
 def _network(url: str) -> Iterator[None]:
     """Turn what the HTTP libraries raise into Transient or into what a user can act on."""
-    host = url.split("/")[2]
+    host = without_userinfo(url).split("/")[2]
     try:
         yield
     except (requests.exceptions.SSLError, urllib3_errors.SSLError) as error:

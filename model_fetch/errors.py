@@ -1,12 +1,24 @@
 """What can go wrong with the catalogue and with fetching from it, one class and one exit code each."""
 
+import re
+
 from errors import Under48Error
+
+_USERINFO = re.compile(r"(?<=://)[^/\s]*@")
+
+
+def without_userinfo(text: str) -> str:
+    """The text with user and password taken out of every URL in it."""
+    return _USERINFO.sub("", text)
 
 
 class ModelFetchError(Under48Error):
-    """Base of all errors of this folder."""
+    """Base of all errors of this folder. A mirror's URL may hold a password: no message shows it."""
 
     exit_code = 19
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_userinfo(message))
 
 
 class UnknownName(ModelFetchError):

@@ -47,3 +47,10 @@ def bad() -> audit.Judged:
 def good() -> audit.Judged:
     """Give a zip that loads on its runtime."""
     return judged(zipped({"lib/plug.so": content(PLUGIN)}), runtime="default-path-lib-before-usr-lib")
+
+
+def page() -> str:
+    image = judged(audit.read(TREES / "default-path-lib-before-usr-lib"), limit=1)
+    before, now = audit.as_json(*good()), audit.as_json(*bad())
+    changed = {**now, "changes": audit.changes_as_json(audit.compare(before, now))}
+    return audit.as_html([changed, before, audit.as_json(*image)], audit.RULES)

@@ -35,9 +35,23 @@ def test_options_are_taken() -> None:
 
 
 @pytest.mark.parametrize(
+    "added",
+    [
+        {"__ow_method": "post", "__ow_headers": {"host": "x"}, "__ow_path": ""},  # a web action
+        {"__ow_method": "post", "__ow_query": "", "__ow_body": TEXT},  # a raw one
+        {"__ow_user": "guest", "__ow_to_come": None},
+    ],
+)
+def test_what_the_platform_adds_is_no_option(added: dict[str, object]) -> None:
+    assert read_request({"image": TEXT, "top": 3, **added}, 10).top == 3
+
+
+@pytest.mark.parametrize(
     ("arguments", "text"),
     [
         ({}, "no image"),
+        ({"__ow_method": "get"}, "no image"),
+        ({"image": TEXT, "__ow": 1}, "unknown option '__ow'"),
         ([], "the arguments must be an object, not a list"),
         ({"image": None}, "image must be a string of base64, not null"),
         ({"image": 7}, "not a number"),

@@ -1,3 +1,6 @@
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -116,3 +119,47 @@ def test_a_record_is_of_one_request_and_broken_ones_count_as_none(tmp_path: Path
         record.write_text(broken)
         assert ensure._read(record, None) is None
     assert [path.name for path in record.parent.iterdir()] == ["base.json"]
+
+
+def _forbidden(_process: object) -> None:
+    raise PermissionError("not your process")
+
+
+@pytest.mark.parametrize(
+    ("deaf", "forbidden"),
+    [
+        pytest.param(False, False, id="it ends"),
+        pytest.param(True, False, id="it does not end"),
+        pytest.param(False, True, id="it is root's, behind sudo"),
+        pytest.param(True, True, id="both"),
+    ],
+)
+def test_an_interrupt_stays_one_whatever_becomes_of_mmdebstrap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, deaf: bool, forbidden: bool
+) -> None:
+    monkeypatch.setattr(bootstrap, "_STOP_SECONDS", 0.3 if deaf else 30)
+    if forbidden:
+        monkeypatch.setattr(subprocess.Popen, "terminate", _forbidden)
+    setup = f"import signal; signal.signal(15, signal.{'SIG_IGN' if deaf else 'SIG_DFL'})"
+    argv = [
+        sys.executable,
+        "-c",
+        f"{setup}; import sys, time; print('up', file=sys.stderr, flush=True); time.sleep(60)",
+    ]
+    processes: list[subprocess.Popen[str]] = []
+
+    def interrupted() -> None:
+        with (tmp_path / "out").open("wb") as out, bootstrap._running(argv, out) as process:
+            processes.append(process)
+            assert process.stderr is not None
+            process.stderr.readline()
+            raise KeyboardInterrupt
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert processes[0].poll() == (None if deaf else -signal.SIGTERM)
+    finally:
+        for left in processes:
+            left.kill()
+            left.wait()

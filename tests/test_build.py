@@ -19,7 +19,7 @@ import pytest
 from docker.errors import ImageNotFound
 
 from images import build
-from images.architecture import Architecture, named
+from images.architecture import named
 from images.base import Base
 from images.build import (
     ACTION_FOLDER,
@@ -67,7 +67,7 @@ def wheel(tmp_path: Path) -> Path:
 
 
 def _inputs(variant: Variant, wheel: Path) -> str:
-    return _digest(_context(variant, OPERATORS, [wheel]), _arguments(variant, AMD64))
+    return _digest(_context(variant, OPERATORS, [wheel]), _arguments(variant))
 
 
 def _write(path: Path, content: bytes = b"changed") -> None:
@@ -96,7 +96,7 @@ def test_the_inputs_change_with(
 def test_the_inputs_change_with_every_part_of_the_context_and_every_argument(
     variant: Variant, wheel: Path
 ) -> None:
-    context, arguments = _context(variant, OPERATORS, [wheel]), _arguments(variant, AMD64)
+    context, arguments = _context(variant, OPERATORS, [wheel]), _arguments(variant)
     digests = {_digest(context, arguments)}
     for name in context:
         digests.add(_digest(context | {name: b"changed"}, arguments))
@@ -169,7 +169,7 @@ def test_the_dockerfile_copies_everything_that_is_in_the_context(variant: Varian
 
 
 def test_the_dockerfile_takes_exactly_the_arguments_that_it_is_given(variant: Variant) -> None:
-    assert set(re.findall(r"^ARG (\w+)", DOCKERFILE, re.MULTILINE)) == set(_arguments(variant, AMD64))
+    assert set(re.findall(r"^ARG (\w+)", DOCKERFILE, re.MULTILINE)) == set(_arguments(variant))
 
 
 def test_the_action_lies_where_it_is_read_from() -> None:
@@ -209,17 +209,6 @@ def test_the_build_is_told_the_operators_and_how_to_feed_the_model(variant: Vari
         "output": "probabilities",
         "label_offset": 0,
     }
-
-
-COMPILERS = {"native": (AMD64, AMD64, "gcc"), "cross": (ARM64, AMD64, "g++-aarch64-linux-gnu")}
-COMPILERS |= {"native-arm": (ARM64, ARM64, "gcc"), "cross-to-amd64": (AMD64, ARM64, "g++-x86-64-linux-gnu")}
-
-
-@pytest.mark.parametrize(("target", "builder", "compiler"), COMPILERS.values(), ids=COMPILERS)
-def test_the_compiler_is_a_cross_compiler_where_the_engine_is_another_architecture(
-    variant: Variant, target: Architecture, builder: Architecture, compiler: str
-) -> None:
-    assert _arguments(replace(variant, architecture=target), builder)["COMPILER"] == compiler
 
 
 def test_the_labels_say_what_is_in_the_image_and_what_it_is_made_from(variant: Variant) -> None:
@@ -310,7 +299,7 @@ def _cached_wheels(variant: Variant, cache: Path) -> Path:
 
 def test_an_image_of_the_same_inputs_is_found_and_not_built(tmp_path: Path, variant: Variant) -> None:
     cache = _cached_wheels(variant, tmp_path / "cache")
-    inputs = _digest(_context(variant, [Operator(builtin=3, version=1)], []), _arguments(variant, AMD64))
+    inputs = _digest(_context(variant, [Operator(builtin=3, version=1)], []), _arguments(variant))
     engine = cast(
         "docker.DockerClient", Engine({INPUTS_LABEL: inputs, "org.under48.operators": "ADD CONV_2D"})
     )

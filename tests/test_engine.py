@@ -5,7 +5,7 @@ import os
 import socketserver
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,31 @@ def test_an_engine_is_spoken_to_in_a_version_that_it_accepts(
 def test_an_engine_that_cannot_work_here_is_refused(about: dict[str, str], says: str) -> None:
     with _engine_api(about) as (url, _), pytest.raises(EngineUnsuitable, match=says):
         engine.connect(url, environ={})
+
+
+@pytest.mark.parametrize(
+    ("url", "destination"),
+    [
+        ("ssh://far.invalid", "ssh://far.invalid"),
+        ("ssh://me@far.invalid:2222", "ssh://me@far.invalid:2222"),
+        ("ssh://me@far.invalid/run/docker.sock", "ssh://me@far.invalid"),
+    ],
+)
+@pytest.mark.parametrize("by", ["option", "DOCKER_HOST", "context"])
+@pytest.mark.parametrize("find", [engine.connect, engine.ensure])
+def test_an_engine_behind_ssh_is_refused_with_the_way_to_forward_its_socket(
+    url: str, destination: str, by: str, find: Callable[..., object], tmp_path: Path
+) -> None:
+    environ = {"DOCKER_CONFIG": str(tmp_path)}
+    if by == "context":
+        _write_context(tmp_path, "far", Host=url)
+        environ["DOCKER_CONTEXT"] = "far"
+    elif by == "DOCKER_HOST":
+        environ["DOCKER_HOST"] = url
+    with pytest.raises(EngineUnsuitable) as caught:
+        find(url if by == "option" else None, environ=environ)
+    assert f"`ssh -NL /tmp/docker.sock:/var/run/docker.sock {destination}`" in str(caught.value)
+    assert "DOCKER_HOST=unix:///tmp/docker.sock" in str(caught.value)
 
 
 def test_a_server_that_is_no_engine_is_told_from_one() -> None:

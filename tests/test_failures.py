@@ -9,7 +9,7 @@ import docker.errors
 import pytest
 import requests
 
-from cli.failures import ENGINE_LOST, reported
+from cli.failures import ENGINE_LOST, NO_ROOM, reported
 from errors import Under48Error
 from images.errors import BuildFailed
 from model_fetch import UnknownName
@@ -37,9 +37,21 @@ FAILURES: dict[str, tuple[BaseException, str, int]] = {
     ),
     "the-engine-is-silent": (requests.ReadTimeout("read timed out"), "(read timed out)", ENGINE_LOST),
     "the-engine-broke-off": (requests.exceptions.ChunkedEncodingError("cut"), "(cut)", ENGINE_LOST),
-    "full-disk": (OSError(errno.ENOSPC, "No space left", "/x/y"), "/x/y: No space left; free space or", 1),
-    "no-permission": (PermissionError(errno.EACCES, "Permission denied", "/x"), "/x: Permission denied;", 1),
-    "no-file-named": (OSError(errno.EROFS, "Read-only file system"), "a file: Read-only file system;", 1),
+    "full-disk": (
+        OSError(errno.ENOSPC, "No space left", "/x/y"),
+        "/x/y: No space left; free space or",
+        NO_ROOM,
+    ),
+    "no-permission": (
+        PermissionError(errno.EACCES, "Permission denied", "/x"),
+        "/x: Permission denied;",
+        NO_ROOM,
+    ),
+    "no-file-named": (
+        OSError(errno.EROFS, "Read-only file system"),
+        "a file: Read-only file system;",
+        NO_ROOM,
+    ),
     "ctrl-c": (KeyboardInterrupt(), "interrupted; nothing half-done is left", 130),
 }
 

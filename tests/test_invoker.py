@@ -1,14 +1,20 @@
 import http.server
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
+from images import container
 from images.activation import (
     RESULT_BYTES,
     SENTINEL,
@@ -19,7 +25,9 @@ from images.activation import (
     classify,
     read_log,
 )
-from images.container import Limits, options
+from images.container import Limits, options, started
+from images.errors import ContainerFailed
+from images.invoker import Memory
 from images.protocol import Address, encode, post
 
 OK, APPLICATION, DEVELOPER = Status.SUCCESS, Status.APPLICATION_ERROR, Status.DEVELOPER_ERROR
@@ -357,11 +365,85 @@ def test_a_hardened_container_has_less_still() -> None:
     assert flags["ports"] == {"8080/tcp": ("127.0.0.1", None)}
 
 
-def test_the_share_of_the_processor_grows_with_memory_and_is_never_less_than_two() -> None:
+def test_the_share_of_the_processor_grows_with_memory_within_what_the_kernel_takes() -> None:
     shares = [
         options(Limits(memory_mib=m, invoker_memory_mib=i), hardened=False, published=False, environment={})[
             "cpu_shares"
         ]
-        for m, i in ((128, 1024), (512, 1024), (1, 4096))
+        for m, i in ((128, 1024), (512, 1024), (1, 4096), (1 << 20, 1024))
     ]
-    assert shares == [128, 512, 2]
+    assert shares == [128, 512, 2, 262_144]
+
+
+@pytest.mark.parametrize(
+    ("stats", "memory"),
+    [
+        (
+            {"usage": 50, "max_usage": 70, "limit": 99, "stats": {"total_inactive_file": 20}},
+            Memory(used=30, peak=70, limit=99),
+        ),
+        ({"usage": 50, "limit": 99, "stats": {"inactive_file": 20}}, Memory(used=30, peak=None, limit=99)),
+        ({"usage": 5, "limit": 99, "stats": {"inactive_file": 20}}, Memory(used=0, peak=None, limit=99)),
+        ({"limit": 99}, Memory(used=0, peak=None, limit=99)),
+        ({}, Memory(used=0, peak=None, limit=0)),  # no memory controller, or a container that has just ended
+        (None, Memory(used=0, peak=None, limit=0)),
+    ],
+)
+def test_memory_that_nobody_knows_of_is_none_at_all(stats: dict[str, Any] | None, memory: Memory) -> None:
+    assert Memory.of({"memory_stats": stats}) == memory
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        ("unix:///var/run/docker.sock", True),
+        ("tcp://127.0.0.1:2375", True),
+        ("tcp://localhost:2375", True),
+        ("tcp://192.0.2.1:2375", False),
+        ("tcp://nowhere.invalid:2375", False),
+    ],
+)
+def test_an_engine_is_here_if_its_address_is_of_this_machine(url: str, *, here: bool) -> None:
+    with closing(docker.DockerClient(base_url=url, version="1.41")) as client:
+        assert container._is_here(client) is here
+
+
+def test_an_engine_on_another_machine_is_refused_before_anything_is_started() -> None:
+    with (
+        closing(docker.DockerClient(base_url="tcp://192.0.2.1:2375", version="1.41")) as client,
+        pytest.raises(ContainerFailed, match=r"http://192\.0\.2\.1:2375 is on another .*DOCKER_HOST"),
+        started(client, "any", limits=Limits()),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("number", "ignored", "status"),
+    [
+        (signal.SIGTERM, False, 128 + signal.SIGTERM),
+        (signal.SIGHUP, False, 128 + signal.SIGHUP),
+        (signal.SIGHUP, True, 0),  # nohup
+    ],
+)
+def test_a_signal_that_ends_the_program_lets_it_clean_up(
+    number: signal.Signals, status: int, *, ignored: bool
+) -> None:
+    program = f"""
+import os, signal
+from images.container import _ended_by_signals
+signal.signal({int(number)}, signal.SIG_IGN if {ignored} else signal.SIG_DFL)
+with _ended_by_signals():
+    try:
+        os.kill(os.getpid(), {int(number)})
+    finally:
+        print("removed")
+assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(container.__file__).parents[1],
+    )
+    assert (done.stdout, done.returncode) == ("removed\n", status), done.stderr

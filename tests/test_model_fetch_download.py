@@ -322,6 +322,41 @@ def test_a_folder_is_a_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert told[-1] == len(CONTENT)
 
 
+@pytest.mark.parametrize("form", ["file://{}", "FILE://localhost{}", "file://{}/"])
+def test_a_folder_given_as_a_url_is_a_mirror(tmp_path: Path, form: str) -> None:
+    asset = asset_at("https://nowhere.invalid/some/file.bin")
+    mirror_folder(tmp_path / "m #1", asset, CONTENT)
+    mirror = form.format(str(tmp_path / "m #1").replace(" ", "%20"))
+    assert fetch(asset, cache=tmp_path / "c", mirrors=[mirror]).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("mirror", ["ftp://u:secret@host/m", "file://u:secret@host/m", "s3://bucket"])
+def test_a_url_that_can_be_no_mirror_is_passed_over_with_a_warning(tmp_path: Path, mirror: str) -> None:
+    warnings: list[str] = []
+    with offered() as (asset, _):
+        fetch(asset, cache=tmp_path, mirrors=[mirror], warn=warnings.append)
+    (line,) = warnings
+    assert "is no mirror: give a folder" in line
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize("answers", [[status(403)], [status(404)], [status(500)], [changed(whole)], None])
+def test_a_password_in_a_mirrors_url_is_sent_and_never_shown(
+    tmp_path: Path, answers: list[Answer] | None
+) -> None:
+    asset = asset_at(f"http://127.0.0.1:{closed_port()}/file.bin")
+    said: list[str] = []
+    with serving({f"/{asset.location}": CONTENT}, answers or [whole]) as server:
+        mirror = server.url if answers else f"http://127.0.0.1:{closed_port()}"
+        mirror = mirror.replace("://", "://me:secret@")
+        with pytest.raises(ModelFetchError) as raised:
+            fetch(asset, cache=tmp_path, mirrors=[mirror], warn=said.append, policy=QUICK)
+        assert len(server.requests) >= (1 if answers else 0)
+    said.append(str(raised.value))
+    assert "Mirrors tried before that: " in said[-1]
+    assert not [line for line in said if "secret" in line or "me:" in line]
+
+
 @pytest.mark.parametrize("wrong", [b"x" * len(CONTENT), CONTENT[:-1], CONTENT + b"x"])
 def test_a_mirror_with_a_wrong_file_is_passed_over_with_a_warning(tmp_path: Path, wrong: bytes) -> None:
     warnings: list[str] = []

@@ -7,10 +7,12 @@ import stat
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from images.runtime import unpack
+from images.runtime.host import Host
 from images.runtime.messages import MalformedError
 from images.runtime.unpack import CodeError
 
@@ -116,6 +118,42 @@ def test_links_that_lead_out_are_left_out_and_never_written_through(
     assert "left out: door -> " in capfd.readouterr().err
     assert (inside / "door" / "evil").read_bytes() == b"x"  # the link gave way to a folder of its name
     assert [path.name for path in tmp_path.iterdir()] == ["bin"]
+
+
+@pytest.mark.parametrize(
+    ("links", "left"),
+    [
+        ([("x/y/L", "b/../.."), ("x/y/b", "../..")], ["x/y/b"]),
+        ([("x/y/b", "../.."), ("x/y/L", "b/../..")], ["x/y/b"]),
+        (
+            [("x/y/M", "L/in"), ("x/y/L", "b/../.."), ("x/y/b", "../..")],
+            ["x/y/M", "x/y/b"],
+        ),  # M leads nowhere
+        ([("a/L", "b/in"), ("a/b", "../in")], ["a/L", "a/b"]),  # through another one, and inside
+        ([("a", "b"), ("b", "a")], ["a", "b"]),  # a ring leads nowhere
+    ],
+)
+def test_links_that_lead_out_through_others_are_left_out_in_whatever_order(
+    tmp_path: Path, links: list[tuple[str, str]], left: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    inside = tmp_path / "deep" / "bin"
+    inside.mkdir(parents=True)
+    unpack.unpack(make_zip(*((name, target.encode(), LINK) for name, target in links)), str(inside))
+    kept = [str(path.relative_to(inside)) for path in inside.rglob("*") if path.is_symlink()]
+    assert sorted(kept) == left
+    err = capfd.readouterr().err
+    assert [f"left out: {name} -> " in err for name, _ in links] == [name not in left for name, _ in links]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [make_zip(("a", b"x", FILE), ("../evil", b"x", FILE)), b"PK\x03\x04nonsense"],
+    ids=["after the first file", "at once"],
+)
+def test_an_archive_that_fails_leaves_no_folder(tmp_path: Path, code: bytes) -> None:
+    with pytest.raises(CodeError):
+        Host(cast("Any", None), "", [str(tmp_path)])._lay_out(code)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,9 @@ def read_request(arguments: object, classes: int) -> Request:
     """
     if not isinstance(arguments, dict):
         raise RefusedError(f"the arguments must be an object, not {_kind(arguments)}: {_HINT}")
-    unknown = sorted(str(key) for key in arguments if key not in _KNOWN)
+    unknown = sorted(
+        key for key in map(str, arguments) if key not in _KNOWN and not key.startswith(_PLATFORM)
+    )
     if unknown:
         raise RefusedError(f"unknown option {unknown[0]!r}; known are {', '.join(_KNOWN)}")
     top = _read_top(arguments.get("top"), classes)
@@ -107,6 +109,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
+_PLATFORM = "__ow_"  # what the platform adds of its own: a web action's __ow_method, __ow_headers and so on
 _KNOWN = ("image", "top", "minProbability")
 _KINDS: dict[type, str] = {
     type(None): "null",

@@ -4,7 +4,7 @@ import hashlib
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -12,7 +12,7 @@ from typing import IO
 import docker
 from docker.errors import APIError, ImageNotFound
 
-from images import apt, architecture
+from images import apt, architecture, daemon
 from images.architecture import Architecture
 from images.base.sources import SUITE, Source, configured
 from images.errors import AptFailed, BaseFailed
@@ -142,9 +142,18 @@ def _running(argv: Sequence[str], out: IO[bytes]) -> Iterator[subprocess.Popen[s
         yield process
         process.wait()
     except BaseException:
-        process.terminate()
-        process.wait(_STOP_SECONDS)
+        _stop(process)
         raise
     finally:
         if process.stderr:
             process.stderr.close()
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Never raises, or that would hide why it is stopped."""
+    try:
+        process.terminate()
+    except PermissionError:  # with sudo it is root's
+        daemon.terminate(process.pid)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_STOP_SECONDS)

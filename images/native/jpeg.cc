@@ -15,7 +15,7 @@ namespace {
 // What a file may cost: its pixels bound the time, the coefficients that a progressive file keeps bound the memory,
 // and the number of its scans, each of which walks over all of them, bounds the time again.
 constexpr std::uint64_t kMaxPixels = 100'000'000;
-constexpr long kMaxMemory = 96L << 20;
+constexpr long kMaxMemory = 80L << 20;
 constexpr int kMaxScans = 100;
 
 struct Errors {
@@ -35,9 +35,9 @@ void warn(j_common_ptr codec, int level) {
   if (level < 0 && codec->err->msg_code == JWRN_JPEG_EOF) reinterpret_cast<Errors*>(codec->err)->file_ended = true;
 }
 
-[[noreturn]] void refuse(jpeg_decompress_struct& codec, const char* reason) {
+[[noreturn]] void refuse(jpeg_decompress_struct& codec, const char* reason, int code = JMSG_NOMESSAGE) {
   auto* errors = reinterpret_cast<Errors*>(codec.err);
-  errors->manager.msg_code = JMSG_NOMESSAGE;
+  errors->manager.msg_code = code;
   std::snprintf(errors->text, sizeof errors->text, "%s", reason);
   std::longjmp(errors->escape, 1);
 }
@@ -84,7 +84,7 @@ void decode(jpeg_decompress_struct& codec, const Errors& errors, const std::uint
   jpeg_save_markers(&codec, JPEG_APP0 + 1, 0xFFFF);
   jpeg_read_header(&codec, TRUE);
   if (static_cast<std::uint64_t>(codec.image_width) * codec.image_height > kMaxPixels) {
-    refuse(codec, "it has more than 100 million pixels");
+    refuse(codec, "it has more than 100 million pixels", JERR_IMAGE_TOO_BIG);
   }
   for (jpeg_saved_marker_ptr marker = codec.marker_list; marker != nullptr; marker = marker->next) {
     if (job.orientation == 1) job.orientation = exif_orientation(marker->data, marker->data_length);
@@ -173,8 +173,10 @@ u48_status frame_jpeg(const std::uint8_t* file, std::size_t size, float crop, Si
   Codec codec;
   if (!attempt(codec, file, size, job)) {
     const int code = codec.errors.manager.msg_code;
-    error = std::string("this JPEG cannot be decoded: ") + codec.errors.text;
-    return code == JERR_OUT_OF_MEMORY || code == JERR_NO_BACKING_STORE ? U48_TOO_LARGE : U48_BAD_IMAGE;
+    const bool memory = code == JERR_OUT_OF_MEMORY || code == JERR_NO_BACKING_STORE;
+    error = "this JPEG cannot be decoded: ";
+    error += memory ? "that would take more than 80 MiB; send a smaller or a baseline one" : codec.errors.text;
+    return memory || code == JERR_IMAGE_TOO_BIG ? U48_TOO_LARGE : U48_BAD_IMAGE;
   }
   if (job.orientation == 1) {
     job.framing->finish(pixels);

@@ -78,10 +78,14 @@ class Host:
 
     def _lay_out(self, code: bytes) -> str:
         folder = unpack.new_folder(self._roots)
-        if unpack.is_archive(code):
-            unpack.unpack(code, folder)
-        else:
-            loading.write_source(code, folder)
+        try:
+            if unpack.is_archive(code):
+                unpack.unpack(code, folder)
+            else:
+                loading.write_source(code, folder)
+        except BaseException:
+            unpack.remove_folder(folder)
+            raise
         return folder
 
     def _load(self, folder: str, main: str) -> Answer | None:

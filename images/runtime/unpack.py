@@ -1,6 +1,6 @@
 """Lays out the code of an action as files: source text, zip or tar.gz, told apart by their first bytes."""
 
-# ruff: noqa: PTH102, PTH103, PTH118, PTH120, PTH211 - pathlib costs 7 ms of a cold start
+# ruff: noqa: PTH102, PTH103, PTH108, PTH118, PTH120, PTH211 - pathlib costs 7 ms of a cold start
 from __future__ import annotations
 
 import binascii
@@ -78,6 +78,13 @@ def new_folder(roots: Iterable[str]) -> str:
     raise CodeError(f"no folder to unpack the code into ({'; '.join(tried)}): mount a tmpfs on /tmp")
 
 
+def remove_folder(folder: str) -> None:
+    """Remove what `new_folder` made, with all that it holds."""
+    import shutil  # noqa: PLC0415
+
+    shutil.rmtree(os.path.dirname(folder), ignore_errors=True)
+
+
 def is_archive(code: bytes) -> bool:
     """Tell whether `code` is a zip or a tar.gz, by its first bytes; anything else is source text."""
     return code.startswith((*_ZIP, _GZIP))
@@ -151,8 +158,13 @@ def _write(members: Iterator[_Member], folder: str) -> None:
             links.append((member.name, member.link, path))
         elif member.read is not None:
             left -= _copy(member, path, left)
-    for name, link, path in links:
-        _link(name, link, path, folder)
+    made = [entry for entry in links if _link(*entry, folder)]
+    while outer := [entry for entry in made if _leads_out(entry[2], folder)]:
+        # Through a link that was made after it; without it others lead elsewhere in their turn.
+        for name, link, path in outer:
+            os.unlink(path)
+            _leave_out(name, link)
+        made = [entry for entry in made if os.path.lexists(entry[2])]
 
 
 def _inside(name: str, folder: str) -> str:
@@ -177,12 +189,23 @@ def _copy(member: _Member, path: str, left: int) -> int:
     return written
 
 
-def _link(name: str, link: str, path: str, folder: str) -> None:
+def _link(name: str, link: str, path: str, folder: str) -> bool:
+    parent = os.path.dirname(path)
+    if _leads_out(parent, folder) or _leads_out(os.path.join(parent, link), folder):
+        _leave_out(name, link)
+        return False
+    if os.path.lexists(path):
+        return False
+    os.symlink(link, path)
+    return True
+
+
+def _leads_out(path: str, folder: str) -> bool:
+    place = os.path.realpath(path)
+    return place != folder and not place.startswith(folder + "/")
+
+
+def _leave_out(name: str, link: str) -> None:
     import sys  # noqa: PLC0415
 
-    target = os.path.realpath(os.path.join(os.path.dirname(path), link))
-    parent = os.path.realpath(os.path.dirname(path))
-    if any(place != folder and not place.startswith(folder + "/") for place in (target, parent)):
-        print(f"left out: {name} -> {link}, a link out of the action's folder", file=sys.stderr)
-    elif not os.path.lexists(path):
-        os.symlink(link, path)
+    print(f"left out: {name} -> {link}, a link out of the action's folder", file=sys.stderr)

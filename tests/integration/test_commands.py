@@ -10,6 +10,7 @@ import docker
 import pytest
 
 from cli.pipeline import ROOT, Pipeline
+from cli.tests import settings
 from images.build import Image
 from images.container import LABEL
 from tests.integration.test_photos import MISSES, PANDA
@@ -113,14 +114,12 @@ def test_ctrl_c_removes_the_container(engine: docker.DockerClient, image: Image)
     assert containers(engine, child.pid) == []
 
 
-def test_a_build_with_nothing_changed_runs_no_step(
-    image: Image, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_build_with_nothing_changed_runs_no_step(image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a step of the build was run")
 
     monkeypatch.setattr("images.build.build_stage", refuse)
-    again = Pipeline(pipeline.settings).image
+    again = Pipeline(settings()).image
     assert not again.fresh
     assert again.id == image.id
     done = inv("build")

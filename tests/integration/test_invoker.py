@@ -168,7 +168,7 @@ def test_an_image_that_is_missing_or_does_not_start_is_an_error(
     assert _left(client) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_removes_the_container(
     number: signal.Signals, client: docker.DockerClient, image: Image
 ) -> None:

@@ -1,0 +1,90 @@
+"""The settings of one command: invoke.yaml's, with the command line's over them, checked."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_path
+
+from errors import Under48Error
+
+
+class BadSetting(Under48Error):
+    """A setting, of invoke.yaml or the command line, is not what it should be."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What invoke.yaml explains, with its names; `memory` in MB, `limit` in MiB."""
+
+    model: str
+    arch: str
+    base: str
+    engine: str
+    cache: Path
+    mirrors: tuple[str, ...]
+    memory: int
+    limit: float
+    update_base: bool
+
+
+def read_settings(values: Mapping[str, Any], root: Path) -> Settings:
+    """Check what invoke.yaml and the command line give; what is missing or null is as if it were not set.
+
+    Folders of invoke.yaml are named from `root`, the project's, those of the option --mirror from the current one.
+
+    Raises:
+        BadSetting: something is not of the kind it should be.
+    """
+
+    def text(name: str) -> str:
+        value = values.get(name) or ""
+        return value if isinstance(value, str) else _refuse(name, value, "a text")
+
+    def words(name: str) -> list[str]:
+        value = values.get(name) or []
+        if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
+            _refuse(name, value, "a list of folders or URLs")
+        return [word for word in value if word]
+
+    def number(name: str) -> float:
+        value = values.get(name) or 0
+        try:
+            found = float(value)
+        except (TypeError, ValueError):
+            found = math.nan
+        if isinstance(value, bool) or not (math.isfinite(found) and found >= 0):
+            _refuse(name, value, "a number from 0 up")
+        return found
+
+    named = text("model")
+    if not named:
+        raise BadSetting("no model is named: give --model, or set `model` in invoke.yaml")
+    cache = text("cache")
+    here = Path.cwd()
+    return Settings(
+        model=named,
+        arch=text("arch"),
+        base=text("base"),
+        engine=text("engine"),
+        cache=root / Path(cache).expanduser() if cache else user_cache_path("under48"),
+        mirrors=(
+            *(_mirror(word, here) for word in words("mirror")),
+            *(_mirror(word, root) for word in words("mirrors")),
+        ),
+        memory=round(number("memory")) or 256,
+        limit=number("limit"),
+        update_base=bool(values.get("update_base")),
+    )
+
+
+def _mirror(name: str, folder: Path) -> str:
+    return name if "://" in name else str(folder / Path(name).expanduser())
+
+
+def _refuse(name: str, value: object, wanted: str) -> Any:
+    raise BadSetting(f"the setting {name} is {value!r}, and {wanted} is needed")
