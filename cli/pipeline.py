@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import functools
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -166,9 +167,8 @@ class Pipeline:
                 self._judge(runtime, None, asked, limit=self._limit),
                 self._judge(audit.read(package), runtime, asked),
             ]
-            findings = sum(len(one.findings) for one in judged)
             natives = sum(len(one.analysis.elves) for one in judged)
-            shown.outcome = f"{natives} native files in the image and the zip, {findings or 'no'} findings"
+            shown.outcome = f"{natives} native files in the image and the zip: {_counted(judged)}"
         return judged
 
     def audit_target(self, target: str, asked: Asked = Asked()) -> list[audit.Judged]:  # noqa: B008 - a frozen value
@@ -176,8 +176,7 @@ class Pipeline:
         with step("audit") as shown:
             runtime = self._tree(asked.runtime) if asked.runtime else None
             judged = self._judge(self._tree(target), runtime, asked, limit=self._limit)
-            natives, findings = len(judged.analysis.elves), len(judged.findings)
-            shown.outcome = f"{target}: {natives} native files, {findings or 'no'} findings"
+            shown.outcome = f"{target}: {len(judged.analysis.elves)} native files, {_counted([judged])}"
         return [judged]
 
     def _judge(
@@ -257,6 +256,16 @@ def _show_build(shown: Step) -> Callable[[BuildStep], None]:
             shown.show(f"{at.number}/{at.total}  {at.line or at.instruction}", at.number, at.total)
 
     return report
+
+
+def _counted(judged: Sequence[audit.Judged]) -> str:
+    """How many findings there are of each severity: `2 errors, 1 note`."""
+    counts = Counter(finding.severity for one in judged for finding in one.findings)
+    words = [
+        f"{count} {severity.name.lower()}{'s'[: count > 1]}"
+        for severity, count in sorted(counts.items())[::-1]
+    ]
+    return ", ".join(words) or "no findings"
 
 
 def exit_status(audited: Sequence[audit.Judged], verdicts: Sequence[Verdict]) -> int:

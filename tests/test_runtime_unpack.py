@@ -125,10 +125,7 @@ def test_links_that_lead_out_are_left_out_and_never_written_through(
     [
         ([("x/y/L", "b/../.."), ("x/y/b", "../..")], ["x/y/b"]),
         ([("x/y/b", "../.."), ("x/y/L", "b/../..")], ["x/y/b"]),
-        (
-            [("x/y/M", "L/in"), ("x/y/L", "b/../.."), ("x/y/b", "../..")],
-            ["x/y/M", "x/y/b"],
-        ),  # M leads nowhere
+        ([("x/y/M", "L/in"), ("x/y/L", "b/../.."), ("x/y/b", "../..")], ["x/y/b"]),
         ([("a/L", "b/in"), ("a/b", "../in")], ["a/L", "a/b"]),  # through another one, and inside
         ([("a", "b"), ("b", "a")], ["a", "b"]),  # a ring leads nowhere
     ],

@@ -159,12 +159,10 @@ def _write(members: Iterator[_Member], folder: str) -> None:
         elif member.read is not None:
             left -= _copy(member, path, left)
     made = [entry for entry in links if _link(*entry, folder)]
-    while outer := [entry for entry in made if _leads_out(entry[2], folder)]:
-        # Through a link that was made after it; without it others lead elsewhere in their turn.
-        for name, link, path in outer:
-            os.unlink(path)
-            _leave_out(name, link)
-        made = [entry for entry in made if os.path.lexists(entry[2])]
+    # Some may lead out only now, through links that were made after them. Taking one away opens no way out.
+    for name, link, path in [entry for entry in made if _leads_out(entry[2], folder)]:
+        os.unlink(path)
+        _leave_out(name, link)
 
 
 def _inside(name: str, folder: str) -> str:
