@@ -239,7 +239,7 @@ def _is_path(target: str) -> bool:
 
 def _show_base(shown: Step) -> Callable[[str], None]:
     def report(message: str) -> None:
-        notable = message.startswith("installing") or "instead" in message
+        notable = "with apt-get" in message or "instead" in message
         (shown.say if notable else shown.show)(message)
 
     return report
