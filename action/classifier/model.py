@@ -80,10 +80,9 @@ def load_model(folder: str, threads: int) -> Model:
 def choose_threads(wanted: str | None) -> int:
     """Give the number of threads of an inference: what UNDER48_THREADS says, else 1.
 
-    One by default, although a quiet machine with two processors is faster with two (2.5 against 5 ms for a
-    larger model): the platform gives a container a share of processors that others use, and there XNNPACK's
-    threads wait for each other. Of 20 containers started on a busy machine with two threads, the first call
-    took up to 624 ms; with one, 8 to 24 ms.
+    One by default: with two the default model gains nothing on a quiet machine (2.3 against 2.4 ms), and where
+    other containers share the processors, as on the platform, XNNPACK's threads wait for each other: of 20
+    containers on a busy machine the first call took up to 624 ms with two threads, 8 to 24 ms with one.
     """
     if not wanted:
         return 1
