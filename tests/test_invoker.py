@@ -272,7 +272,7 @@ def test_of_a_body_over_the_limit_the_beginning_is_read() -> None:
 
 
 def _stall(handler: http.server.BaseHTTPRequestHandler, _count: int) -> None:
-    time.sleep(1)
+    time.sleep(20)
     handler.close_connection = True
 
 
@@ -280,7 +280,7 @@ def _drip(handler: http.server.BaseHTTPRequestHandler, _count: int) -> None:
     handler.send_response(200)
     handler.send_header("Content-Length", "1000")
     handler.end_headers()
-    for _ in range(20):
+    for _ in range(400):  # longer than the test waits, whatever else the machine does
         handler.wfile.write(b" ")
         time.sleep(0.05)
 
@@ -291,7 +291,7 @@ def test_the_time_limit_is_for_the_whole_call(behave: Any) -> None:
         began = time.monotonic()
         answer = post(server.address, "/run", b"{}", seconds=0.3)
         assert isinstance(answer, NoAnswer)
-        assert time.monotonic() - began < 0.8
+        assert time.monotonic() - began < 10
 
 
 def test_init_waits_for_the_server_to_listen_and_run_does_not() -> None:
@@ -312,14 +312,16 @@ def test_init_waits_for_the_server_to_listen_and_run_does_not() -> None:
     answer = post(address, "/init", b"{}", seconds=5, while_refused=listen_at_the_third)
     assert isinstance(answer, Answer)
     assert len(attempts) == 3
-    still = post(address, "/init", b"{}", seconds=0.2, while_refused=lambda: attempts.append(1))
+    still = post(address, "/init", b"{}", seconds=1, while_refused=lambda: attempts.append(1))
     assert isinstance(still, NoAnswer)
     assert len(attempts) > 5
 
 
 def _answer_once(listener: socket.socket) -> None:
     with listener, listener.accept()[0] as connection:
-        connection.recv(1 << 16)
+        received = b""
+        while not received.endswith(b"{}"):  # closing with something unread would reset the connection
+            received += connection.recv(1 << 16)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
 

@@ -430,13 +430,13 @@ def test_a_built_in_action_that_cannot_load_is_told_at_init(tmp_path: Path) -> N
 def test_init_waits_for_a_slow_load_instead_of_failing(tmp_path: Path) -> None:
     folder = tmp_path / "slow"
     folder.mkdir()
-    (folder / "__main__.py").write_text("import time\ntime.sleep(0.7)\n" + ECHO)
+    (folder / "__main__.py").write_text("import time\ntime.sleep(3)\n" + ECHO)
     with RuntimeProcess(tmp_path, folder) as runtime:
         start = time.monotonic()
         runtime.connect().close()
         connected = time.monotonic() - start
         assert runtime.send("/init", "{}") == (200, {"ok": True})
-        assert connected < 0.5 < time.monotonic() - start
+        assert connected < 2 < time.monotonic() - start
 
 
 # Connections
@@ -559,7 +559,7 @@ def test_the_server_ends_at_once_even_in_the_middle_of_a_run(runtime: RuntimePro
             time.sleep(0.01)
         start = time.monotonic()
         assert runtime.terminate(number) == 0
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 10
 
 
 def test_processes_that_an_action_starts_end_without_the_server(runtime: RuntimeProcess) -> None:

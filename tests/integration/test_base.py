@@ -186,7 +186,7 @@ def test_a_registry_that_says_nothing_is_given_up_soon(
     began = time.monotonic()
     with pytest.raises(BaseFailed, match="could not be pulled"):
         ensure_base(client, HOST, image=registry.image, update=False, record=tmp_path / "base.json")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9  # without the setting above it is 10
 
 
 def test_no_base_for_another_architecture_is_bootstrapped(
