@@ -27,6 +27,7 @@ RECIPE = ROOT / "images/native"
 ACTION_FOLDER = "/under48/action"
 EPOCH = 1700000000  # SOURCE_DATE_EPOCH: every file in the image has this time, so that equal builds are equal
 INPUTS_LABEL = "org.under48.inputs"
+REVISION_LABEL = "org.opencontainers.image.revision"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -201,7 +202,7 @@ def _labels(variant: Variant, facts: Mapping[str, bytes], inputs: str) -> dict[s
         "org.opencontainers.image.version": tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
             "version"
         ],
-        "org.opencontainers.image.revision": _revision(),
+        REVISION_LABEL: _revision(),
         "org.opencontainers.image.base.name": base.reference,
         "org.opencontainers.image.base.digest": base.digest,
         "org.under48.model": model.name,
@@ -232,6 +233,10 @@ def _find(engine: docker.DockerClient, tag: str, inputs: str) -> Image | None:
         found = engine.images.get(tag)
     except ImageNotFound:
         return None
-    if found.labels.get(INPUTS_LABEL) != inputs:
+    wanted = {
+        INPUTS_LABEL: inputs,
+        REVISION_LABEL: _revision(),
+    }  # after a commit only the labels are made anew
+    if any(found.labels.get(name) != value for name, value in wanted.items()):
         return None
     return Image(id=str(found.id), tag=tag, size=found.attrs["Size"], labels=found.labels, fresh=False)

@@ -24,6 +24,7 @@ from images.base import Base
 from images.build import (
     ACTION_FOLDER,
     INPUTS_LABEL,
+    REVISION_LABEL,
     Variant,
     _arguments,
     _context,
@@ -300,10 +301,12 @@ def _cached_wheels(variant: Variant, cache: Path) -> Path:
 def test_an_image_of_the_same_inputs_is_found_and_not_built(tmp_path: Path, variant: Variant) -> None:
     cache = _cached_wheels(variant, tmp_path / "cache")
     inputs = _digest(_context(variant, [Operator(builtin=3, version=1)], []), _arguments(variant))
-    engine = cast(
-        "docker.DockerClient", Engine({INPUTS_LABEL: inputs, "org.under48.operators": "ADD CONV_2D"})
-    )
-    image = build_image(engine, variant, cache=cache)
+    labels = {
+        INPUTS_LABEL: inputs,
+        REVISION_LABEL: build._revision(),
+        "org.under48.operators": "ADD CONV_2D",
+    }
+    image = build_image(cast("docker.DockerClient", Engine(labels)), variant, cache=cache)
     assert (image.id, image.tag, image.size, image.fresh, image.operators) == (
         "sha256:9",
         "under48/classify:mobilenet_v1_0.25_224-amd64",
@@ -318,6 +321,13 @@ def test_an_image_of_other_inputs_is_built_anew(
     tmp_path: Path, variant: Variant, labels: Mapping[str, str] | None
 ) -> None:
     engine = cast("docker.DockerClient", Engine(labels))
+    with pytest.raises(BuildFailed, match="this engine builds nothing"):
+        build_image(engine, variant, cache=_cached_wheels(variant, tmp_path / "cache"))
+
+
+def test_an_image_of_another_commit_is_labelled_anew(tmp_path: Path, variant: Variant) -> None:
+    inputs = _digest(_context(variant, [Operator(builtin=3, version=1)], []), _arguments(variant))
+    engine = cast("docker.DockerClient", Engine({INPUTS_LABEL: inputs, REVISION_LABEL: "0" * 40}))
     with pytest.raises(BuildFailed, match="this engine builds nothing"):
         build_image(engine, variant, cache=_cached_wheels(variant, tmp_path / "cache"))
 
