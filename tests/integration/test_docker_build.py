@@ -106,7 +106,7 @@ def test_a_build_that_cannot_work_is_an_error_that_says_why(
 
 
 def test_the_end_of_a_failing_steps_output_is_in_the_error(client: docker.DockerClient, base: str) -> None:
-    dockerfile = f"FROM {base}\nRUN seq 1 100; printf 'the cause' >&2; exit 7\n"
+    dockerfile = f"FROM {base}\nRUN {{ seq 1 100; printf 'the cause'; }} >&2; exit 7\n"
     with pytest.raises(BuildFailed, match=r"non-zero code: 7\n.*:\n    72\n(.|\n)*    100\n    the cause$"):
         build_stage(client, {"Dockerfile": dockerfile.encode()})
 
