@@ -1,7 +1,6 @@
 """Decides which base a build stands on, once, and keeps to it until the user asks for an update."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +17,7 @@ from docker.utils import parse_repository_tag
 from images.architecture import Architecture
 from images.base.bootstrap import bootstrap
 from images.errors import BaseFailed, BaseMismatch
+from images.package import write_whole
 
 IMAGE = "debian:bookworm-slim"
 _SILENCE_SECONDS = 10  # of a pull, after which the registry counts as out of reach
@@ -159,7 +159,5 @@ def _read(record: Path, asked: str | None) -> Base | None:
 
 
 def _write(record: Path, asked: str | None, base: Base) -> None:
-    record.parent.mkdir(parents=True, exist_ok=True)
-    new = record.with_name(f"{record.name}.{os.getpid()}")
-    new.write_text(json.dumps({"asked": asked or "", "base": asdict(base)}, indent=2) + "\n")
-    new.replace(record)
+    content = json.dumps({"asked": asked or "", "base": asdict(base)}, indent=2) + "\n"
+    write_whole(record, content.encode())
