@@ -13,20 +13,25 @@ import docker
 import elftools
 from docker.errors import ImageNotFound
 
+import audit
 from images.architecture import Architecture
 from images.base import Base
 from images.docker_build import Report, build_stage
-from images.extract import read_folder
+from images.extract import read_folder, saved
 from images.imports import imported_files
 from images.operators import Operator, read_operators
+from images.sbom import Bill, Subject, bill_of
 from images.wheels import fetch_wheels
-from model_fetch import Model
+from model_fetch import Labels, Model
 
 ROOT = Path(__file__).parent.parent
 RECIPE = ROOT / "images/native"
 ACTION_FOLDER = "/under48/action"
 EPOCH = 1700000000  # SOURCE_DATE_EPOCH: every file in the image has this time, so that equal builds are equal
-INPUTS_LABEL = "org.under48.inputs"
+SBOM_FOLDER = "/under48/sbom"
+SBOM = "image.cdx.json"  # by the end of its name scanners find it
+INPUTS_LABEL = "org.under48.inputs"  # on the image and on the last layers of the stages it comes from
+STAGE_LABEL = "org.under48.stage"
 REVISION_LABEL = "org.opencontainers.image.revision"
 
 
@@ -35,6 +40,7 @@ class Variant:
     """What an image is built for and from."""
 
     model: Model
+    labels: Labels
     model_file: Path
     labels_file: Path
     architecture: Architecture
@@ -83,7 +89,7 @@ def build_image(
     wheels = fetch_wheels(RECIPE / "requirements.lock", variant.architecture, cache)
     context = _context(variant, operators, wheels)
     arguments = _arguments(variant)
-    inputs = _digest(context, arguments)
+    inputs = _inputs(context, arguments)
     if found := _find(engine, variant.tag, inputs):
         return found
     context |= _mirrored_sources(mirrors, variant.architecture)
@@ -104,11 +110,26 @@ def build_image(
         )
 
     build("sources", "host", {})  # apt needs the host's way out: its proxy or mirror may be on loopback
-    compiled = build("compile", "none", {})
+    compiled = build("compile", "none", {INPUTS_LABEL: inputs, STAGE_LABEL: "compile"})
     facts = read_folder(engine, compiled, "/out")
-    image_id = build("image", "none", _labels(variant, facts, inputs), variant.tag)
+    build("rootfs", "none", {INPUTS_LABEL: inputs, STAGE_LABEL: "rootfs"})
+    bill = _bill(engine, build("contents", "none", {}), variant)
+    context[f"sbom/{SBOM}"] = bill.as_cyclonedx()
+    image_id = build("image", "none", _labels(variant, bill, facts, inputs), variant.tag)
     built = engine.images.get(image_id)
     return Image(id=image_id, tag=variant.tag, size=built.attrs["Size"], labels=built.labels, fresh=True)
+
+
+def _bill(engine: docker.DockerClient, contents: str, variant: Variant) -> Bill:
+    subject = Subject(
+        tag=variant.tag,
+        model=variant.model,
+        labels=variant.labels,
+        architecture=variant.architecture.debian,
+        made_at=EPOCH,
+    )
+    with saved(engine, contents) as file:
+        return bill_of(audit.read_image(file, contents), subject)
 
 
 def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
@@ -167,8 +188,13 @@ def _arguments(variant: Variant) -> dict[str, str]:
     }
 
 
+def _inputs(context: Mapping[str, bytes | Path], arguments: Mapping[str, str]) -> str:
+    """A digest of everything that an image is made from: the build's, and what writes the bill of materials."""
+    return _digest({**context, **_folder("sbom", ROOT / "images/sbom")}, arguments)
+
+
 def _digest(context: Mapping[str, bytes | Path], arguments: Mapping[str, str]) -> str:
-    """One SHA-256 over everything that an image is made from."""
+    """One SHA-256 over names and contents."""
     total = hashlib.sha256(json.dumps(arguments, sort_keys=True).encode())
     for name, source in sorted(context.items()):
         content = source if isinstance(source, bytes) else source.read_bytes()
@@ -192,13 +218,13 @@ def _mirrored_sources(mirrors: Sequence[Path], architecture: Architecture) -> di
     }
 
 
-def _labels(variant: Variant, facts: Mapping[str, bytes], inputs: str) -> dict[str, str]:
+def _labels(variant: Variant, bill: Bill, facts: Mapping[str, bytes], inputs: str) -> dict[str, str]:
     """OCI annotations (image-spec, annotations.md) and our own."""
     model, base = variant.model, variant.base
     return {
         "org.opencontainers.image.title": f"under48 classify {model.name}",
         "org.opencontainers.image.description": "An image classifier as an Apache OpenWhisk action",
-        "org.opencontainers.image.licenses": "Apache-2.0",
+        "org.opencontainers.image.licenses": bill.licence,
         "org.opencontainers.image.version": tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
             "version"
         ],
@@ -209,7 +235,7 @@ def _labels(variant: Variant, facts: Mapping[str, bytes], inputs: str) -> dict[s
         "org.under48.model.sha256": hashlib.sha256(variant.model_file.read_bytes()).hexdigest(),
         "org.under48.operators": facts["operators.txt"].decode().replace("\n", " ").strip(),
         "org.under48.architecture": variant.architecture.name,
-        "org.under48.versions": facts["versions.txt"].decode(),
+        "org.under48.versions": bill.versions,
         INPUTS_LABEL: inputs,
     }
 
