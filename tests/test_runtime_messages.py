@@ -26,7 +26,9 @@ class Scalar:
         return self.value
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"a"', b"7", b"\xff{}", b"[" * 100_000, b"9" * 5000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'"a"', b"7", b"\xff{}", b"[" * 100_000, b"9" * 5000, b'{"a":NaN}']
+)
 def test_a_body_that_is_no_object_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedError, match=r"^Error unmarshaling request: "):
         read_object(bytearray(body))

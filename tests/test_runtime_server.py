@@ -17,7 +17,7 @@ from tests.runtime_process import SENTINEL, RuntimeProcess, make_zip
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 ECHO = "def main(args):\n    return args\n"
@@ -100,7 +100,7 @@ def test_code_that_gives_no_action_is_502_with_its_cause_in_the_log(
     out, log = runtime.lines(1)
     assert out == ""
     assert err in log
-    assert "under48_runtime" not in log  # no frames of ours
+    assert "images/runtime" not in log  # no frames of ours
     assert runtime.run({}) == (500, {"error": "no action defined yet"})
     assert runtime.init(ECHO) == (200, {"ok": True})
     assert runtime.run({"again": True}) == (200, {"again": True})
@@ -256,7 +256,7 @@ def test_what_an_action_does_becomes_this_answer(
     out, log = runtime.lines(1)
     assert out == ""
     assert err in log if err else log == ""
-    assert "under48_runtime" not in log
+    assert "images/runtime" not in log
     assert runtime.run({}) == (status, answer)  # and the action is still there
     assert runtime.process.poll() is None
 
@@ -407,6 +407,35 @@ def test_code_that_is_sent_replaces_the_built_in_action_and_its_modules(stub: Ru
     }
     assert stub.init(make_zip(files)) == (200, {"ok": True})
     assert stub.run({}) == (200, {"mine": 1})
+
+
+def test_what_the_built_in_action_printed_is_not_in_the_log_of_other_code(stub: RuntimeProcess) -> None:
+    assert stub.init(ECHO) == (200, {"ok": True})
+    assert stub.run({"a": 1}) == (200, {"a": 1})
+    assert stub.lines(1) == ("", "")
+
+
+@pytest.mark.parametrize("end", [ECHO, "raise OSError('model.tflite is missing')\n"])
+def test_the_built_in_action_is_loaded_before_anybody_asks(tmp_path: Path, end: str) -> None:
+    folder = tmp_path / "early"
+    folder.mkdir()
+    (folder / "__main__.py").write_text("import os\nos.mkdir(__file__ + '.loaded')\nprint('loaded')\n" + end)
+    with RuntimeProcess(tmp_path, folder) as runtime:
+        wait_for((folder / "__main__.py.loaded").exists)
+        if "raise" in end:  # whoever looks at the log shall see why, though nobody asks
+            wait_for(lambda: "model.tflite is missing" in runtime.logs()[1])
+            assert runtime.logs()[0] == "loaded\n"
+        else:
+            assert runtime.send("/init", "{}") == (200, {"ok": True})
+            assert runtime.logs()[0] == "loaded\n"
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("waited in vain")
 
 
 def test_a_failed_init_does_not_fall_back_to_the_built_in_action(stub: RuntimeProcess) -> None:

@@ -35,10 +35,14 @@ class Host:
     def load_built_in(self) -> None:
         """Load the built-in action before anybody asks: a prewarmed container has that behind it.
 
-        A failure is shown in the log; /init then tries again and tells the platform.
+        What it prints is held until somebody uses it: other code that is sent instead starts with an empty
+        log. A failure is shown at once; /init then tries again and tells the platform.
         """
-        if self._built_in is not None:
-            self._load(self._built_in, "main")
+        if self._built_in is None:
+            return
+        self._logs.hold()
+        if self._load(self._built_in, "main") is not None:
+            self._logs.release()
 
     def answer(self, path: str, body: bytearray) -> Answer:
         """Answer a request to /init or /run: status and JSON body."""
@@ -50,7 +54,7 @@ class Host:
 
     def _init(self, message: dict[str, object]) -> Answer:
         if self._initialized:
-            print(messages.INITIALIZED, file=sys.stderr)
+            self._say(messages.INITIALIZED)
             return 403, messages.error_body(messages.INITIALIZED)
         init = messages.read_init(message)
         message.clear()  # the code may have 50 MB, and from here on `init` has it
@@ -58,6 +62,7 @@ class Host:
             return self._init_built_in(init.env)
         code = unpack.decode(init.code, binary=init.binary)
         init.code = None
+        self._logs.release(drop=True)
         self._environment.export(init.env)
         self._forget()
         try:
@@ -71,6 +76,7 @@ class Host:
         if self._built_in is None:
             return 403, messages.error_body(messages.MISSING_CODE)
         self._environment.export(env)
+        self._logs.release()
         if self._folder == self._built_in:
             return self._started(None)
         self._forget()
@@ -97,19 +103,16 @@ class Host:
             return self._failed(error)
         except BaseException as error:  # noqa: BLE001 - whatever the action's code raises, SystemExit too
             loading.forget(folder)
-            if isinstance(error, loading.StartError):
-                print(error, file=sys.stderr)
-            else:
-                _show(error)
-            print(messages.ABRUPT, file=sys.stderr)
+            self._show(error)
+            self._say(messages.ABRUPT)
             return 502, messages.error_body(messages.NOT_STARTED)
         self._folder = folder
         return None
 
     def _failed(self, error: unpack.CodeError) -> Answer:
         if error.__cause__ is not None:
-            _show(error.__cause__)
-        print(error, file=sys.stderr)
+            self._show(error.__cause__)
+        self._say(error)
         return 502, messages.error_body(messages.NO_BINARY)
 
     def _started(self, failure: Answer | None) -> Answer:
@@ -130,6 +133,7 @@ class Host:
         if action is None:
             return 500, messages.error_body(messages.NO_ACTION)
         self._environment.begin(message)
+        self._logs.release()
         value = message.get("value")
         try:
             return self._call(action, {} if value is None else value)
@@ -144,10 +148,10 @@ class Host:
             if hasattr(result, "__await__"):
                 result = self._wait(result)
         except SystemExit as error:
-            _show(error)
+            self._show(error)
             return 400, messages.error_body(messages.EXITED)
         except BaseException as error:  # noqa: BLE001 - a failing action is an answer, and the container stays
-            _show(error)
+            self._show(error)
             return 200, messages.error_body(_describe(error))
         try:
             return 200, messages.result_body(result)
@@ -161,17 +165,25 @@ class Host:
             self._await = make_waiter()
         return self._await(result)
 
+    def _say(self, text: object) -> None:
+        self._logs.flush()  # after which stderr is the log again, whatever the action has put there
+        print(text, file=sys.stderr)
 
-def _show(error: BaseException) -> None:
-    """Print what Python would: a traceback, beginning in the action's code; of SystemExit, its message."""
-    if isinstance(error, SystemExit):
-        if error.code is not None and not isinstance(error.code, int):
-            print(error.code, file=sys.stderr)
-        return
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__:
-        trace = trace.tb_next
-    sys.__excepthook__(type(error), error, trace)  # in C, where the traceback module costs 4 ms
+    def _show(self, error: BaseException) -> None:
+        """Print what Python would: a traceback, beginning in the action's code; of SystemExit, its message."""
+        if isinstance(error, SystemExit):
+            if error.code is not None and not isinstance(error.code, int):
+                self._say(error.code)
+            return
+        if isinstance(error, loading.StartError):
+            self._say(error)
+            return
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__:
+            trace = trace.tb_next
+        error.__traceback__ = trace  # the hook below shows this one, whatever it is given
+        self._logs.flush()
+        sys.__excepthook__(type(error), error, trace)  # in C, where the traceback module costs 4 ms
 
 
 def _describe(error: BaseException) -> str:

@@ -12,11 +12,15 @@ SENTINEL = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
 
 
 class _Descriptor(io.FileIO):
-    """A file descriptor that remembers whether what it wrote last ended a line."""
+    """A file descriptor that remembers whether what it wrote last ended a line, and can hold all back."""
 
     ends_line = True
+    held: list[bytes] | None = None
 
     def write(self, data: bytes | memoryview) -> int | None:  # type: ignore[override]
+        if self.held is not None:
+            self.held.append(bytes(data))
+            return memoryview(data).nbytes
         count = super().write(data)
         if count:
             self.ends_line = bytes(memoryview(data)[count - 1 : count]) == b"\n"
@@ -29,11 +33,13 @@ class _Stream:
     def __init__(self, name: str, descriptor: int) -> None:
         self._name = name
         self._number = descriptor
-        self._open(ends_line=True)
+        self._descriptor = _Descriptor(descriptor, "w", closefd=False)
+        self._open()
 
-    def _open(self, *, ends_line: bool) -> None:
+    def _open(self) -> None:
+        before = self._descriptor
         self._descriptor = _Descriptor(self._number, "w", closefd=False)
-        self._descriptor.ends_line = ends_line
+        self._descriptor.ends_line, self._descriptor.held = before.ends_line, before.held
         # Lines leave at once, so what an action printed before it was killed is in the log.
         self._text = io.TextIOWrapper(
             io.BufferedWriter(self._descriptor),  # type: ignore[type-var]
@@ -50,7 +56,20 @@ class _Stream:
             with suppress(Exception):  # user code may have closed it, or replaced it with anything
                 text.flush()
         if current is not self._text or self._text.closed:
-            self._open(ends_line=self._descriptor.ends_line)
+            self._open()
+
+    def hold(self) -> None:
+        self.flush()
+        self._descriptor.held = []
+
+    def release(self, *, drop: bool) -> None:
+        if self._descriptor.held is None:
+            return
+        self.flush()
+        held, self._descriptor.held = self._descriptor.held, None
+        if not drop:
+            self._text.buffer.writelines(held)
+            self._text.flush()
 
     def end(self, *, surely_new_line: bool) -> None:
         # A sentinel at the end of a line of output would take it away: the platform removes whole lines.
@@ -70,6 +89,19 @@ class Logs:
         os.close(null)
         self._streams = (_Stream("stdout", 1), _Stream("stderr", 2))
         self._children = _ended_children()
+
+    def hold(self) -> None:
+        """Keep what Python code writes from now on, until it is known whose activation it belongs to.
+
+        Not what C code writes: it may be the last words of a crash.
+        """
+        for stream in self._streams:
+            stream.hold()
+
+    def release(self, *, drop: bool = False) -> None:
+        """Send out (or drop) what was held, and hold no more; nothing happens where nothing is held."""
+        for stream in self._streams:
+            stream.release(drop=drop)
 
     def flush(self) -> None:
         """Send out all that was written, by C libraries too (their output to a pipe is buffered)."""

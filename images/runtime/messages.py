@@ -49,7 +49,7 @@ def read_object(body: bytearray) -> dict[str, object]:
     try:
         text = body.decode("utf-8")
         body.clear()
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise MalformedError(f"Error unmarshaling request: {_without_content(error)}") from None
     if value is None:
@@ -123,6 +123,10 @@ def _plain(value: object) -> object:
     if callable(to_list):
         return to_list()
     raise TypeError(f"an object of type {type(value).__name__} is not JSON")
+
+
+def _refuse(constant: str) -> object:
+    raise MalformedError(f"Error unmarshaling request: {constant} is not JSON")
 
 
 def _typed(value: object, default: _T, name: str, wanted: str) -> _T:

@@ -50,6 +50,7 @@ def main() -> int:
     # The main thread is the actions': there signal handlers and event loops work as their authors expect.
     host = Host(logs, os.environ.get("UNDER48_ACTION", "/under48/action"), _roots())
     host.load_built_in()
+    vars(sys.modules[__package__]).pop("began", None)  # what is loaded from here on has waited for /init
     while True:
         connection, request = requests.get()
         try:
