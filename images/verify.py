@@ -2,22 +2,26 @@
 
 import base64
 import hashlib
+import re
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import docker
 
 from errors import Under48Error
-from images.activation import Status
+from images.activation import ENTITY_BYTES, Status
+from images.container import Started
 from images.invoker import Activation, Invoker, Limits, invoker
 from images.protocol import encode
+from images.shrink import shrink
 from model_fetch import Catalog
 
-PAYLOAD_BYTES = 1 << 20  # whisk.activation.payload.max: the platform refuses a larger request body
 TOP = 5
+_SHRUNK_REQUEST = ENTITY_BYTES * 9 // 10  # with room for what an action has stored, and the platform adds
+_ELAPSED = re.compile(r"elapsed (\w+) (\d+\.\d) ms")  # what the action logs of each stage
 _SHOWN_CHARACTERS = 200  # of an answer, in the message about it
 
 
@@ -34,6 +38,29 @@ class Photo:
     name: str
     content: bytes
     accepted: tuple[str, ...] = ()
+    shrunk_from: int = 0  # the bytes that the file had; 0 when it is as it was
+
+    @property
+    def request_bytes(self) -> int:
+        """What a request with it has, as the platform counts it."""
+        return len(encode(_parameters(self)))
+
+    @property
+    def too_large(self) -> bool:
+        """Whether the platform refuses such a request."""
+        return self.request_bytes > ENTITY_BYTES
+
+    def shrunk(self) -> "Photo":
+        """The same picture, small enough for a request; itself where it is that already.
+
+        Raises:
+            NotShrinkable: the file is no picture that can be read here.
+        """
+        if not self.too_large:
+            return self
+        others = len(encode(_parameters(replace(self, content=b""))))
+        content = shrink(self.content, (_SHRUNK_REQUEST - others) // 4 * 3)
+        return replace(self, content=content, shrunk_from=len(self.content))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +69,14 @@ class Ranked:
 
     class_name: str
     probability: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """What one stage of an activation took, as its log says."""
+
+    name: str
+    ms: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,12 +92,19 @@ class Verdict:
     memory: int  # of the container, after the last; 0 when it broke off
     log: tuple[str, ...]  # what the first activation printed
     problem: str = ""  # why this is not a success
-    note: str = ""  # what the platform would mind
+    note: str = ""  # what the platform would mind, or what was done about it
+    shrunk_from: int = 0  # bytes of the photo's file, where a smaller one was sent
 
     @property
     def cold_ms(self) -> float:
         """From `docker run` to the first answer."""
         return self.start_ms + self.init_ms + self.run_ms
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of the first activation, and of the start before it, in their order."""
+        found = (_ELAPSED.fullmatch(line) for line in self.log)
+        return tuple(Stage(name=match[1], ms=float(match[2])) for match in found if match)
 
 
 def find_photos(names: Iterable[str], catalog: Catalog, fetch_sample: Callable[[str], Path]) -> list[Photo]:
@@ -118,8 +160,11 @@ def verify_photos(  # noqa: PLR0913 - what `invoke verify` asks of the image
     memory_mib: int,
     repeat: int,
     report: Callable[[str, int], None] = lambda _name, _done: None,
+    observe: Callable[[Photo, Started], None] = lambda _photo, _running: None,
 ) -> list[Verdict]:
     """Classify each photo in a container of its own: once cold, then `repeat` times warm.
+
+    `observe` gets each container that is still running at the end, when everything has been measured.
 
     Raises:
         ContainerFailed: the image does not start.
@@ -128,27 +173,33 @@ def verify_photos(  # noqa: PLR0913 - what `invoke verify` asks of the image
     for done, photo in enumerate(photos):
         report(photo.name, done)
         with invoker(engine, image, limits=Limits(memory_mib=memory_mib)) as running:
-            verdicts.append(_verify(running, photo, repeat))
+            verdicts.append(_verify(running, photo, repeat, observe))
     return verdicts
 
 
-def _verify(running: Invoker, photo: Photo, repeat: int) -> Verdict:
-    value = {"image": base64.b64encode(photo.content).decode(), "top": TOP}
+def _verify(
+    running: Invoker, photo: Photo, repeat: int, observe: Callable[[Photo, Started], None]
+) -> Verdict:
+    value = _parameters(photo)
     activations = [running.init()]
     for _ in range(1 + max(0, repeat)):
         if activations[-1].classified.kept:  # else the container is gone
             activations.append(running.run(value))
-    used = running.memory().used if activations[-1].classified.kept else 0
-    size = len(encode(value))
-    return judge(photo, activations, start_ms=running.running.start_ms, memory=used, size=size)
+    kept = activations[-1].classified.kept
+    used = running.memory().used if kept else 0
+    if kept:
+        observe(photo, running.running)
+    return judge(photo, activations, start_ms=running.running.start_ms, memory=used)
 
 
-def judge(
-    photo: Photo, activations: Sequence[Activation], *, start_ms: float, memory: int, size: int
-) -> Verdict:
+def _parameters(photo: Photo) -> dict[str, object]:
+    return {"image": base64.b64encode(photo.content).decode(), "top": TOP}
+
+
+def judge(photo: Photo, activations: Sequence[Activation], *, start_ms: float, memory: int) -> Verdict:
     """The verdict on the activations of one container: /init, then /run as often as it kept up.
 
-    `start_ms` is what starting it took; `memory` and `size`, of the container and of one request, are bytes.
+    `start_ms` is what starting it took; `memory` is the container's, in bytes.
     """
     init, *runs = activations
     elapsed = [run.elapsed_ms for run in runs] or [0.0]
@@ -163,7 +214,20 @@ def judge(
         memory=memory,
         log=(runs[0] if runs else init).stdout,
         problem=_problem(photo, init, runs, top),
-        note=f"{size:,} bytes: the platform takes {PAYLOAD_BYTES:,}" if size > PAYLOAD_BYTES else "",
+        note=note(photo),
+        shrunk_from=photo.shrunk_from,
+    )
+
+
+def note(photo: Photo) -> str:
+    """What is to be said of the size of a request with `photo`; nothing when it was small enough from the start."""
+    if photo.shrunk_from:
+        return f"shrunk from {photo.shrunk_from:,} to {len(photo.content):,} bytes"
+    if not photo.too_large:
+        return ""
+    return (
+        f"the platform would refuse this request of {photo.request_bytes:,} bytes, it takes {ENTITY_BYTES:,}: "
+        "--shrink makes the photo smaller"
     )
 
 
@@ -192,5 +256,13 @@ def _ranking(result: Any) -> tuple[Ranked, ...]:
 
 
 def as_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """The verdicts as JSON values, with `cold_ms` and `ok`."""
-    return [asdict(verdict) | {"cold_ms": verdict.cold_ms, "ok": not verdict.problem} for verdict in verdicts]
+    """The verdicts as JSON values, with `cold_ms`, `stages` and `ok`."""
+    return [
+        asdict(verdict)
+        | {
+            "cold_ms": verdict.cold_ms,
+            "stages": [asdict(stage) for stage in verdict.stages],
+            "ok": not verdict.problem,
+        }
+        for verdict in verdicts
+    ]

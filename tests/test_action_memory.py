@@ -1,8 +1,12 @@
-"""How much a decoder may use."""
+"""How much a decoder may use, and that it gets no more."""
+
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from action.classifier.memory import decoder_budget
+from action.classifier.memory import capped, decoder_budget
 
 MIB = 1024 * 1024
 
@@ -15,3 +19,40 @@ def test_the_budget_is_what_the_container_leaves_within_bounds(
     limit: int | None, resident: int, budget: int
 ) -> None:
     assert decoder_budget(None if limit is None else limit * MIB, resident * MIB) == budget * MIB
+
+
+# In a process of its own: the cap is the whole process's, and what this one holds already would blur it.
+CAPPED = """
+import resource, sys
+from action.classifier.memory import capped
+from action.classifier.stages import resident_bytes
+
+before = resource.getrlimit(resource.RLIMIT_DATA)
+try:
+    with capped(resident_bytes() + int(sys.argv[1]), resident_bytes()):
+        len(bytes(int(sys.argv[2])))
+    print("there")
+except MemoryError:
+    print("refused")
+assert resource.getrlimit(resource.RLIMIT_DATA) == before
+len(bytes(100_000_000))
+"""
+
+
+@pytest.mark.parametrize(
+    ("left", "wanted", "outcome"),
+    [(200, 150, "there"), (200, 190, "refused"), (100, 70, "there"), (100, 90, "refused"), (0, 6, "there")],
+)
+def test_a_decoder_gets_what_the_container_has_left_but_a_reserve(
+    left: int, wanted: int, outcome: str
+) -> None:
+    command = [sys.executable, "-c", CAPPED, str(left * MIB), str(wanted * MIB)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent
+    )
+    assert done.stdout.strip() == outcome
+
+
+def test_without_a_limit_there_is_no_cap() -> None:
+    with capped(None, 0):
+        assert len(bytes(200 * MIB)) == 200 * MIB

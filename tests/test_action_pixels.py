@@ -11,6 +11,7 @@ from PIL import Image
 from action.classifier.formats import sniff
 from action.classifier.pixels import Pixels, decode
 from action.classifier.request import RefusedError
+from tests import pictures
 
 MIB = 1024 * 1024
 SHARED = Path(__file__).parent.parent.parent / "shared"
@@ -115,19 +116,10 @@ def test_each_mode_of_a_tiff_is_decoded(mode: str) -> None:
 
 
 def gray_png(values: list[int], bits: int) -> bytes:
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        )
-
     header = struct.pack(">IIBBBBB", len(values), 1, bits, 0, 0, 0, 0)
     row = b"\0" + b"".join(value.to_bytes(bits // 8, "big") for value in values)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(row))
-        + chunk(b"IEND", b"")
-    )
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(row)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(pictures.png_chunk(*part) for part in parts)
 
 
 DEEP = [0, 128, 129, 0x4000, 0x8000, 0xFFFF]
@@ -199,16 +191,50 @@ def test_pictures_over_the_budget_are_refused_from_their_header(name: str, per_p
         decode(file, name, needed - 1)
 
 
-def bomb() -> bytes:
-    """A PNG of 30000 x 30000 pixels in a few bytes, with no pixels at all."""
-    return gray_png([0], 8).replace(struct.pack(">II", 1, 1), struct.pack(">II", 30000, 30000))
-
-
-def test_a_bomb_is_too_large_whatever_the_budget() -> None:
-    file = bytearray(bomb())
-    file[29:33] = struct.pack(">I", zlib.crc32(bytes(file[12:29])))
+@pytest.mark.parametrize("name", ["PNG", "BMP", "GIF", "WebP", "TIFF"])
+def test_a_bomb_is_too_large_whatever_the_budget(name: str) -> None:
     with pytest.raises(RefusedError, match="too large"):
-        decode(bytes(file), "PNG", 1 << 40)
+        decode(pictures.bombs()[name], name, 1 << 40)
+
+
+def test_strips_that_lie_in_one_another_are_refused_before_they_are_read() -> None:
+    with pytest.raises(
+        RefusedError, match="its parts are said to have 12000000000 bytes, the whole file has"
+    ):
+        decode(pictures.strips_in_strips(), "TIFF", 100 * MIB)
+
+
+def test_a_tiff_may_have_fifty_thousand_strips() -> None:
+    def strips(count: int) -> bytes:
+        fields = {273: (pictures.TIFF_CONTENT,) * count, 279: (1,) * count}
+        return pictures.tiff(fields, b"\x80", width=1, height=count, rows=1)
+
+    assert decode(strips(49_990), "TIFF", 100 * MIB).rgb[:3] == b"\x80" * 3
+    with pytest.raises(RefusedError, match="it has 50001 parts, at most 50000 are read"):
+        decode(strips(50_001), "TIFF", 100 * MIB)
+
+
+def test_tiles_count_with_what_lies_outside_of_the_picture() -> None:
+    with pytest.raises(RefusedError, match="16 x 60000 pixels take"):
+        decode(pictures.tiles_around_a_strip(), "TIFF", 100 * MIB)
+
+
+def test_a_bmp_with_run_lengths_may_have_four_million_pixels() -> None:
+    with pytest.raises(
+        RefusedError, match="1000000 x 100 pixels, and with run lengths at most 4000000 are decoded"
+    ):
+        decode(pictures.ends_of_lines(), "BMP", 200 * MIB)
+
+
+def test_a_tiff_that_gives_the_bytes_of_its_strips_wrongly_within_reason_is_decoded() -> None:
+    fields = {273: (pictures.TIFF_CONTENT,), 279: (3 * 600,)}
+    file = pictures.tiff(fields, b"\xff" * 600, width=30, height=20, rows=20)
+    assert decode(file, "TIFF", MIB).rgb == b"\xff" * 1800
+
+
+def test_chunks_before_the_pixels_are_passed_over() -> None:
+    pixels = decode(pictures.chunks_without_content(50_000), "PNG", MIB)
+    assert pixels.rgb == b"\x80" * 3
 
 
 @pytest.mark.parametrize("name", ["PNG", "BMP", "GIF", "WebP", "TIFF"])

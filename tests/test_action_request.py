@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from action.classifier import request as module
-from action.classifier.request import RefusedError, read_request
+from action.classifier.request import MOST_IMAGES, RefusedError, decode_image, read_request
 
 FILE = bytes(range(256))
 TEXT = base64.b64encode(FILE).decode()
@@ -25,13 +25,20 @@ WRAPPED = base64.encodebytes(FILE).decode()
 )
 def test_base64_is_read_in_every_usual_form(image: str) -> None:
     request = read_request({"image": image}, 1001)
-    assert (request.image, request.top, request.least) == (FILE, 5, 0.0)
+    assert (request.several, request.top, request.least) == (False, 5, 0.0)
+    assert [decode_image(image) for image in request.images] == [FILE]
 
 
 def test_options_are_taken() -> None:
     request = read_request({"image": TEXT, "top": 1001, "minProbability": 0.5}, 1001)
     assert (request.top, request.least) == (1001, 0.5)
     assert read_request({"image": TEXT, "top": None}, 3).top == 3
+
+
+def test_several_images_keep_their_order_and_are_not_looked_at_yet() -> None:
+    request = read_request({"images": [TEXT, "not base64", None], "top": 2}, 1001)
+    assert (request.images, request.several, request.top) == ([TEXT, "not base64", None], True, 2)
+    assert read_request({"images": [TEXT]}, 1001).several
 
 
 @pytest.mark.parametrize(
@@ -53,16 +60,11 @@ def test_what_the_platform_adds_is_no_option(added: dict[str, object]) -> None:
         ({"__ow_method": "get"}, "no image"),
         ({"image": TEXT, "__ow": 1}, "unknown option '__ow'"),
         ([], "the arguments must be an object, not a list"),
-        ({"image": None}, "image must be a string of base64, not null"),
-        ({"image": 7}, "not a number"),
-        ({"image": ""}, "the image is empty"),
-        ({"image": "panda.jpg"}, "image is not base64"),
-        ({"image": TEXT[:-1]}, "image is not base64: incorrect padding"),
-        ({"image": "☃☃☃☃"}, "image is not base64"),
-        ({"image": "AAAA AAAA"}, "image is not base64"),
-        ({"image": "data:image/png,abc"}, "data: URL without base64"),
-        ({"image": "data:" + TEXT}, "data: URL without base64"),
-        ({"image": TEXT, "Top": 5}, "unknown option 'Top'; known are image, top, minProbability"),
+        ({"image": TEXT, "images": [TEXT]}, "image, or images as a list of such, not both"),
+        ({"images": TEXT}, "images must be a list of base64 strings, not a string"),
+        ({"images": []}, "images has 0 entries: send 1 to 16"),
+        ({"images": [TEXT] * (MOST_IMAGES + 1)}, "images has 17 entries: send 1 to 16"),
+        ({"image": TEXT, "Top": 5}, "unknown option 'Top'; known are image, images, top, minProbability"),
         ({"url": "http://x"}, "unknown option 'url'"),
         ({"image": TEXT, "top": 0}, "top must be a whole number from 1 to 10, not 0"),
         ({"image": TEXT, "top": 11}, "top must be a whole number from 1 to 10, not 11"),
@@ -82,16 +84,44 @@ def test_what_is_wrong_is_named(arguments: object, text: str) -> None:
     assert len(str(caught.value)) < 200
 
 
+@pytest.mark.parametrize(
+    ("image", "text"),
+    [
+        (None, "image must be a string of base64, not null"),
+        (7, "not a number"),
+        ("", "the image is empty"),
+        ("panda.jpg", "image is not base64"),
+        (TEXT[:-1], "image is not base64: incorrect padding"),
+        ("☃☃☃☃", "image is not base64"),
+        ("AAAA AAAA", "image is not base64"),
+        ("data:image/png,abc", "data: URL without base64"),
+        ("data:" + TEXT, "data: URL without base64"),
+    ],
+)
+def test_what_is_wrong_with_an_image_is_named(image: object, text: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        decode_image(image)
+    assert text in str(caught.value)
+
+
+def test_an_answer_that_the_platform_would_cut_off_is_refused_before_any_work() -> None:
+    assert read_request({"images": ["x"] * 10, "top": 1000}, 1001).top == 1000
+    with pytest.raises(
+        RefusedError, match="top 1000 for 11 images is an answer of 11000 classes, at most 10000"
+    ):
+        read_request({"images": ["x"] * 11, "top": 1000}, 1001)
+
+
 def test_files_over_the_limit_are_refused_by_their_length_before_decoding(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "MOST_TEXT", len(TEXT) - 1)
     with pytest.raises(RefusedError, match="too large: 344 characters"):
-        read_request({"image": TEXT}, 10)
+        decode_image(TEXT)
     monkeypatch.setattr(module, "MOST_TEXT", len(TEXT))
     monkeypatch.setattr(module, "MOST_BYTES", len(FILE) - 1)
     with pytest.raises(RefusedError, match="too large: 256 bytes"):
-        read_request({"image": TEXT}, 10)
+        decode_image(TEXT)
 
 
 def test_a_wrong_option_is_told_before_the_image_is_looked_at() -> None:

@@ -1,14 +1,16 @@
 import dataclasses
 import errno
+import io
 import json
 import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from images.activation import Classified, Status
+from images.activation import ENTITY_BYTES, Classified, Status
 from images.invoker import Activation
-from images.verify import PAYLOAD_BYTES, Photo, PhotoMissing, Ranked, as_json, find_photos, judge
+from images.verify import Photo, PhotoMissing, Ranked, Stage, as_json, find_photos, judge
 from model_fetch import Catalog, UnknownName, load_catalog
 from tests.small_catalog import PANDA, SHEEP, small_catalog
 
@@ -168,18 +170,18 @@ def test_the_verdict_says_what_is_wrong(
     activations: list[Activation], accepted: tuple[str, ...], problem: str
 ) -> None:
     photo = Photo(name="a.jpg", content=b"x", accepted=accepted)
-    assert judge(photo, activations, start_ms=1, memory=1, size=1).problem == problem
+    assert judge(photo, activations, start_ms=1, memory=1).problem == problem
 
 
 def test_a_long_answer_is_quoted_in_part() -> None:
     activations = [INIT, _activation({"x": "y" * 5000})]
-    problem = judge(Photo(name="a", content=b""), activations, start_ms=1, memory=1, size=1).problem
+    problem = judge(Photo(name="a", content=b""), activations, start_ms=1, memory=1).problem
     assert len(problem) < 300
 
 
 def test_the_verdict_has_the_times_of_a_cold_start_and_the_median_of_the_warm_calls() -> None:
     runs = [dataclasses.replace(GOOD, elapsed_ms=ms) for ms in (50, 9, 30, 10)]
-    verdict = judge(Photo(name="a.jpg", content=b""), [INIT, *runs], start_ms=200, memory=7, size=9)
+    verdict = judge(Photo(name="a.jpg", content=b""), [INIT, *runs], start_ms=200, memory=7)
     assert (verdict.start_ms, verdict.init_ms, verdict.run_ms, verdict.cold_ms) == (200, 300, 50, 550)
     assert (verdict.warm_ms, verdict.memory, verdict.log) == (10, 7, ("x",))
     assert verdict.top == (
@@ -190,24 +192,59 @@ def test_the_verdict_has_the_times_of_a_cold_start_and_the_median_of_the_warm_ca
 
 def test_when_init_fails_the_log_is_its_own_and_no_run_is_made_up() -> None:
     init = dataclasses.replace(GONE, elapsed_ms=40, stdout=("Traceback",))
-    verdict = judge(Photo(name="a.jpg", content=b""), [init], start_ms=200, memory=0, size=9)
+    verdict = judge(Photo(name="a.jpg", content=b""), [init], start_ms=200, memory=0)
     assert (verdict.cold_ms, verdict.run_ms, verdict.warm_ms) == (240, 0, 0)
     assert (verdict.top, verdict.log) == ((), ("Traceback",))
 
 
-@pytest.mark.parametrize(
-    ("size", "note"),
-    [(PAYLOAD_BYTES, ""), (PAYLOAD_BYTES + 1, "1,048,577 bytes: the platform takes 1,048,576")],
-)
-def test_a_request_that_the_platform_would_refuse_is_noted(size: int, note: str) -> None:
-    verdict = judge(Photo(name="a.jpg", content=b""), [INIT, GOOD], start_ms=1, memory=1, size=size)
-    assert (verdict.note, verdict.problem) == (note, "")
+OVERHEAD = len(b'{"image":"","top":5}')  # as the platform counts: what the JSON has beside the base64
+
+
+def test_a_request_that_the_platform_would_refuse_is_noted_and_no_failure() -> None:
+    fits = Photo(name="a.jpg", content=bytes((ENTITY_BYTES - OVERHEAD) // 4 * 3))
+    assert (ENTITY_BYTES - 4 < fits.request_bytes <= ENTITY_BYTES, fits.too_large) == (True, False)
+    assert judge(fits, [INIT, GOOD], start_ms=1, memory=1).note == ""
+    larger = dataclasses.replace(fits, content=fits.content + b"x")
+    verdict = judge(larger, [INIT, GOOD], start_ms=1, memory=1)
+    assert verdict.note == (
+        f"the platform would refuse this request of {larger.request_bytes:,} bytes, it takes 1,048,576: "
+        "--shrink makes the photo smaller"
+    )
+    assert verdict.problem == ""
+
+
+def test_a_photo_that_is_too_large_is_shrunk_keeps_its_name_and_classes_and_says_so() -> None:
+    file = io.BytesIO()
+    Image.effect_noise((1500, 1000), 90).save(file, "PNG")
+    photo = Photo(name="a.png", content=file.getvalue(), accepted=PANDA_NAMES)
+    assert photo.too_large
+    small = photo.shrunk()
+    assert (small.name, small.accepted, small.too_large) == ("a.png", PANDA_NAMES, False)
+    assert small.shrunk_from == len(photo.content)
+    verdict = judge(small, [INIT, GOOD], start_ms=1, memory=1)
+    assert verdict.note == f"shrunk from {len(photo.content):,} to {len(small.content):,} bytes"
+    assert as_json([verdict])[0]["shrunk_from"] == len(photo.content)
+    assert small.shrunk() is small
+
+
+def test_the_stages_are_those_that_the_first_activation_logged() -> None:
+    lines = (
+        "elapsed loadModel 4.4 ms",
+        "memory loadModel rss=21.5 MiB",
+        "elapsed",
+        "elapsed x y ms",
+        "elapsed main 6.9 ms",
+    )
+    runs = [dataclasses.replace(GOOD, stdout=lines), GOOD]
+    verdict = judge(Photo(name="a.jpg", content=b""), [INIT, *runs], start_ms=1, memory=1)
+    assert verdict.stages == (Stage(name="loadModel", ms=4.4), Stage(name="main", ms=6.9))
+    assert as_json([verdict])[0]["stages"] == [{"name": "loadModel", "ms": 4.4}, {"name": "main", "ms": 6.9}]
 
 
 def test_as_json_has_every_field_and_what_follows_from_them() -> None:
     photo = Photo(name="a.jpg", content=b"", accepted=("sheep",))
-    good = judge(Photo(name="b.jpg", content=b""), [INIT, GOOD], start_ms=1, memory=3, size=1)
-    bad = judge(photo, [INIT, GOOD], start_ms=1, memory=3, size=1)
+    good = judge(Photo(name="b.jpg", content=b""), [INIT, GOOD], start_ms=1, memory=3)
+    bad = judge(photo, [INIT, GOOD], start_ms=1, memory=3)
     values = as_json([good, bad])
     assert json.dumps(values, allow_nan=False)
     assert [value["ok"] for value in values] == [True, False]
@@ -225,6 +262,8 @@ def test_as_json_has_every_field_and_what_follows_from_them() -> None:
         "log": ("x",),
         "problem": "",
         "note": "",
+        "shrunk_from": 0,
+        "stages": [],
         "cold_ms": 311,
         "ok": True,
     }

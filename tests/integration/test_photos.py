@@ -1,17 +1,26 @@
 """Photos through the image: every catalogued one, one photo in every encoding, and files that are hardly pictures."""
 
+import base64
 import csv
-from collections.abc import Iterator
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+import docker
 import pytest
+from PIL import Image
 
+from action.classifier.formats import SUPPORTED
 from cli.pipeline import ROOT, Pipeline
 from images.activation import Status
-from images.build import Image
-from images.invoker import Activation, Invoker
+from images.build import Image as BuiltImage
+from images.invoker import Activation, Invoker, invoker
 from images.verify import Verdict
 from model_fetch import load_catalog
+from tests import pictures
 from tests.integration.inside import Initialized, encoded
 
 pytestmark = pytest.mark.engine
@@ -58,12 +67,13 @@ def test_a_catalogued_photo_is_taken_for_what_it_shows(
 
 def test_the_first_activation_logs_memory_and_time_of_every_stage(verdicts: dict[str, Verdict]) -> None:
     said = [line.split()[:2] for line in verdicts["panda.jpg"].log]
-    stages = ("loadModel", "decode", "input", "classify", "main")
+    cold = ("processStart", "import", "loadModel")
+    stages = (*cold, "decode", "input", "firstInference", "classify", "main")
     assert said == [[what, stage] for stage in stages for what in ("elapsed", "memory")]
 
 
 @pytest.fixture(scope="module")
-def container(image: Image, initialized: Initialized) -> Iterator[Invoker]:
+def container(image: BuiltImage, initialized: Initialized) -> Iterator[Invoker]:
     with initialized(image.tag) as running:
         yield running
 
@@ -77,6 +87,10 @@ def expected(shared: Path) -> dict[str, str]:
 
 def _best(activation: Activation) -> str:
     return str(activation.classified.result["results"][0]["className"])
+
+
+def _said(activation: Activation) -> str:
+    return str(activation.classified.result["error"])
 
 
 @pytest.mark.parametrize("name", _pictures())
@@ -97,3 +111,113 @@ def test_any_file_gets_classes_or_an_error_and_the_container_stays(
         assert not expected[name].startswith("decodes")
     container.running.check()
     assert _best(container.run({"image": encoded(photos["panda.jpg"])})) == PANDA
+
+
+def _bomb(name: str) -> bytes:
+    return pictures.bombs()[name]
+
+
+# How to make each file, and what the action must say of it; None: classes.
+HOSTILE: dict[str, tuple[Callable[[], bytes], str | None]] = {
+    "strips in strips": (pictures.strips_in_strips, "the whole file has 760134"),
+    "tiles around a strip": (pictures.tiles_around_a_strip, "too large: 16 x 60000 pixels"),
+    "ends of lines": (pictures.ends_of_lines, "too large: 1000000 x 100 pixels"),
+    "65,536 groups of Huffman codes": (
+        pictures.huffman_webp,
+        "WebP image is damaged or of an unsupported kind",
+    ),
+    "60,000 chunks without content": (lambda: pictures.chunks_without_content(720_000), None),
+    **{f"a bomb as {name}": (partial(_bomb, name), "too large|100 million pixels") for name in SUPPORTED},
+}
+
+
+@pytest.mark.parametrize(("make", "said"), HOSTILE.values(), ids=HOSTILE)
+def test_a_file_that_wants_more_than_there_is_is_refused_and_the_container_stays(
+    container: Invoker, photos: dict[str, Path], make: Callable[[], bytes], said: str | None
+) -> None:
+    activation = container.run({"image": base64.b64encode(make()).decode()})
+    assert activation.status_code == 200
+    if said is None:
+        assert activation.classified.status is Status.SUCCESS
+    else:
+        assert re.search(said, _said(activation))
+    assert (container.memory().peak or 0) < container.limits.memory_mib << 20  # it never came near
+    assert _best(container.run({"image": encoded(photos["panda.jpg"])})) == PANDA
+
+
+# How a camera stores a picture of each orientation: Exif 2.32, 4.6.4 A.
+STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "TIFF"])
+def test_all_orientations_of_a_picture_have_one_label(
+    container: Invoker, photos: dict[str, Path], kind: str
+) -> None:
+    upright = Image.open(photos["panda.jpg"]).convert("RGB")
+    upright.thumbnail((480, 480))
+    best = []
+    for orientation, turn in STORED.items():
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        file = io.BytesIO()
+        options = {"compression": "tiff_lzw"} if kind == "TIFF" else {"quality": 95}
+        (upright if turn is None else upright.transpose(turn)).save(file, kind, exif=exif, **options)
+        best.append(_best(container.run({"image": base64.b64encode(file.getvalue()).decode()})))
+    assert best == [PANDA] * len(STORED)
+
+
+def test_several_photos_in_one_request_are_answered_in_their_order(
+    container: Invoker, photos: dict[str, Path]
+) -> None:
+    panda, tiger = (encoded(photos[name]) for name in ("panda.jpg", "tiger.jpeg"))
+    activation = container.run({"images": [panda, "lion.jpg", tiger]})
+    first, bad, last = activation.classified.result["images"]
+    assert first["results"][0]["className"] == PANDA
+    assert bad["error"].startswith("image is not base64")
+    assert last["results"][0]["className"].startswith("tiger")
+
+
+def test_a_web_action_answers_a_posted_file_with_a_status_and_keeps_the_container_after_an_error(
+    container: Invoker, photos: dict[str, Path]
+) -> None:
+    request = {"__ow_method": "post", "__ow_path": "", "__ow_headers": {"content-type": "image/jpeg"}}
+    good = container.run({**request, "__ow_query": "top=1", "__ow_body": encoded(photos["panda.jpg"])})
+    assert good.classified.status is Status.SUCCESS
+    assert good.classified.result["statusCode"] == 200
+    assert [entry["className"] for entry in good.classified.result["body"]["results"]] == [PANDA]
+    bad = container.run({**request, "__ow_query": "", "__ow_body": ""})
+    assert (bad.classified.status, bad.classified.kept) == (Status.APPLICATION_ERROR, True)
+    assert bad.classified.result["error"]["statusCode"] == 400
+    assert bad.classified.result["error"]["body"]["error"].startswith("no image in this POST request")
+
+
+def test_the_profile_comes_as_json_when_it_is_asked_for(
+    engine: docker.DockerClient, image: BuiltImage, photos: dict[str, Path]
+) -> None:
+    with invoker(engine, image.tag, environment={"UNDER48_PROFILE": "json"}) as running:
+        running.init()
+        activations = [running.run({"image": encoded(photos["panda.jpg"])}) for _ in range(2)]
+    cold, warm = (json.loads(activation.stdout[-1])["profile"] for activation in activations)
+    parts = ["decode", "input", "classify", "main"]
+    assert [entry["stage"] for entry in warm["stages"]] == parts
+    before = ["processStart", "import", "loadModel"]
+    assert [entry["stage"] for entry in cold["stages"]] == [*before, *parts[:2], "firstInference", *parts[2:]]
+    assert (cold["cold"], warm["cold"]) == (True, False)
+    assert all(entry["rss"] > 5_000_000 and entry["ms"] >= 0 for entry in cold["stages"])
+
+
+def test_a_photo_that_the_platform_would_refuse_is_shrunk_and_still_what_it_shows(pipeline: Pipeline) -> None:
+    (photo,) = pipeline.photos(["lobster.jpg"])
+    assert photo.too_large
+    (verdict,) = pipeline.verify([photo], 1, shrink=True)
+    assert verdict.problem == ""
+    assert verdict.note.startswith("shrunk from 2,600,434 to ")
