@@ -22,6 +22,8 @@ from audit.explain import explain
 from audit.html import as_html
 from audit.junit import as_junit
 from audit.markdown import as_markdown
+from audit.observed import MAX_BYTES as MAX_OBSERVATION_BYTES
+from audit.observed import Observation, mapped_files, observation_as_json, read_observation
 from audit.readers.folder import read_folder
 from audit.readers.image import read_image
 from audit.readers.target import read
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from audit.rules.waivers import Waived
 
 __all__ = [
+    "MAX_OBSERVATION_BYTES",
     "RULES",
     "Analysis",
     "AuditError",
@@ -47,6 +50,7 @@ __all__ = [
     "Finding",
     "Judged",
     "Limit",
+    "Observation",
     "Rule",
     "Severity",
     "Tree",
@@ -65,10 +69,13 @@ __all__ = [
     "explain",
     "judge",
     "load_config",
+    "mapped_files",
+    "observation_as_json",
     "read",
     "read_baseline",
     "read_folder",
     "read_image",
+    "read_observation",
     "read_tar",
     "read_zip",
 ]

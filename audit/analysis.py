@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -21,11 +22,14 @@ from audit.hosts import Reach, pythons, reach
 from audit.leftovers import leftovers
 from audit.links import bad_links
 from audit.loader import PLATFORMS
+from audit.missing import missing_symbols
 from audit.notes import notes_of
+from audit.observed import observed
 from audit.packed import packed_sizes
 from audit.sections import sections_of
 from audit.sizes import Sizes, folder_sizes, sizes
 from audit.strip import strippable_of
+from audit.system import left_to_system
 from audit.tree import inside
 
 if TYPE_CHECKING:
@@ -38,16 +42,22 @@ if TYPE_CHECKING:
     from audit.hardening import Hardening
     from audit.leftovers import Leftover
     from audit.links import BadLink
+    from audit.missing import Missing
     from audit.notes import Notes
+    from audit.observed import Observation, Observed
     from audit.python import Python
     from audit.sections import Section
     from audit.sizes import FolderSize
     from audit.strip import Strippable
+    from audit.system import LeftToSystem
     from audit.tree import Tree
 
 DEFAULT_AT = "/action"
 # So many programs of a runtime tell its architecture as well as all of them.
 SAMPLE = 25
+# Files of a zip that are worth a thread of their own.
+LARGE_BYTES = 1 << 20
+CORES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +79,8 @@ class Analysis:
     budgets: tuple[Budget, ...]
     linker: Linker = field(compare=False, repr=False)
     config: Config = field(default_factory=Config)
+    observation: Observation | None = None
+    usual_runtime: str = ""
 
     @cached_property
     def python(self) -> Python:
@@ -82,6 +94,11 @@ class Analysis:
     def bindings(self) -> Bindings:
         """The symbols of all files of the graph, bound to each other; those of the Pythons of the runtime too."""
         return bind(self.linker, self.graph.loads, self.hosts)
+
+    @cached_property
+    def missing_symbols(self) -> tuple[Missing, ...]:
+        """The symbols of the target's files that nothing in their load defines; see `audit.missing`."""
+        return tuple(missing_symbols(self))
 
     @cached_property
     def hosts(self) -> tuple[Load, ...]:
@@ -98,10 +115,27 @@ class Analysis:
         return reach(self)
 
     @cached_property
+    def left_to_system(self) -> LeftToSystem | None:
+        """What a package without a runtime leaves to the system it will run in; None where a system is known."""
+        return left_to_system(self)
+
+    @cached_property
+    def observed(self) -> Observed | None:
+        """What a running container had mapped, held against the target; None where nothing was observed."""
+        return observed(self, self.observation) if self.observation is not None else None
+
+    @property
+    def unreached(self) -> tuple[str, ...]:
+        """Libraries that no entry point reaches and no file names, but for those that were seen mapped."""
+        mapped = self.observed.mapped if self.observed is not None else ()
+        return tuple(path for path in self.reach.unreached if path not in mapped)
+
+    @cached_property
     def foreign(self) -> Mapping[str, str]:
         """The target's Mach-O and PE files, and which of the two they are."""
         at = self.at.rstrip("/") + "/" if self.runtime is not None else "/"
-        return {path: form for path, form in self.linker.foreign.items() if path.startswith(at)}
+        known = self.linker.foreign
+        return {path: known[path] for path in sorted(known) if path.startswith(at)}
 
     @cached_property
     def sections(self) -> Mapping[str, tuple[Section, ...]]:
@@ -147,7 +181,7 @@ class Analysis:
     @cached_property
     def cut_plans(self) -> tuple[CutPlan, ...]:
         """How to make each budget fit that is over."""
-        return cut_plans(self, self.reach.unreached)
+        return cut_plans(self, self.unreached)
 
 
 def analyse(  # noqa: PLR0913 - everything that a target is asked, by name
@@ -159,13 +193,17 @@ def analyse(  # noqa: PLR0913 - everything that a target is asked, by name
     machine: str | None = None,
     config: Config = Config(),  # noqa: B008 - a frozen value
     compress: bool = False,
+    observation: Observation | None = None,
+    usual_runtime: str = "",
 ) -> Analysis:
     """Analyse a target: by itself, or, with `runtime`, as it lies unpacked in the folder `at` of that tree.
 
     `machine` (see `abi_named`) is the architecture expected; without it, that of the programs of the tree
-    in which the target runs. A zip or wheel audited without its runtime lacks the system's libraries.
+    in which the target runs. Of a zip or wheel without its runtime, what it needs of the system is not judged;
+    `usual_runtime` is then what the report advises to name.
     `config` is what audit.toml says. `compress` estimates what folders and images would take in a zip (slow:
-    30 MB a second for each core); it is done, too, when a budget counts packed bytes.
+    30 MB a second for each core); it is done, too, when a budget counts packed bytes. `observation` is what a
+    running container had mapped.
 
     Raises:
         AuditError: `at` is no absolute path, `machine` no architecture, or `config` names no known platform.
@@ -177,6 +215,7 @@ def analyse(  # noqa: PLR0913 - everything that a target is asked, by name
     own = [inside(at, path) for path in target.entries] if runtime is not None else list(tree.entries)
     linker = Linker(tree, config.isa_level)
     files = [path for path in own if tree.entries[path].kind == "file" and tree.entries[path].same_as is None]
+    _read_large(linker, files)
     found = {path: elf for path in files if (elf := linker.elf(path)) is not None}
     elves = {path: elf for path, elf in found.items() if isinstance(elf, Elf)}
     wanted = compress or any(row.packed for row in config.budgets)
@@ -194,7 +233,19 @@ def analyse(  # noqa: PLR0913 - everything that a target is asked, by name
         budgets=budgets(target, measured, config, limit, at),
         config=config,
         linker=linker,
+        observation=observation,
+        usual_runtime=usual_runtime,
     )
+
+
+def _read_large(linker: Linker, files: Iterable[str]) -> None:
+    """Read the large packed files on two cores: inflating one of them may take as long as all others together."""
+    entries = linker.tree.entries
+    large = [path for path in files if entries[path].compressed and entries[path].size >= LARGE_BYTES]
+    if large:
+        with ThreadPoolExecutor(CORES) as pool:
+            for _ in pool.map(linker.elf, sorted(large, key=lambda path: -entries[path].size)):
+                pass  # what an ELF file is not raises nothing; what else goes wrong is raised here
 
 
 def abi_named(machine: str) -> Abi:

@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.budget import hidden_bytes
 from audit.cut import Cut, CutPlan, Tier, cut_plan
 from audit.leftovers import WHY
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from audit.analysis import Analysis
+    from audit.budget import Budget
 
 HIDDEN = "hidden in layers"
 _PRICED = ("bytecode",)
@@ -41,28 +41,27 @@ def cut_plans(analysis: Analysis, unreachable: Iterable[str] = ()) -> tuple[CutP
     over = [
         budget
         for budget in analysis.budgets
-        if budget.decides and budget.over and budget.paths != frozenset()
+        if budget.decides and budget.over and (budget.hidden or budget.paths != frozenset())
     ]
     if not over:
         return ()
     cuts = list(cuts_of(analysis, unreachable))
     return tuple(
-        cut_plan(
-            budget,
-            analysis.sizes.files,
-            [cut for cut in cuts if budget.hidden or cut.kind != HIDDEN],
-            analysis.at,
-        )
+        cut_plan(budget, analysis.sizes.files, [*_hidden(analysis, budget), *cuts], analysis.at)
         for budget in over
     )
+
+
+def _hidden(analysis: Analysis, budget: Budget) -> Iterator[Cut]:
+    """Give the cut of what later layers hide: of the whole image, or of the layer that the budget is about."""
+    if budget.hidden:
+        why = "later layers hide it: remove it in the step that makes it"
+        yield Cut(kind=HIDDEN, subject=analysis.target.name, why=why, saves={}, adds=-budget.hidden)
 
 
 def cuts_of(analysis: Analysis, unreachable: Iterable[str] = ()) -> Iterator[Cut]:
     """Give everything that could go: one cut for each kind and package."""
     packages = {file.path: file.package.name for file in analysis.sizes.files}
-    if hidden := hidden_bytes(analysis.target):
-        why = "later layers hide it: remove it in the step that makes it"
-        yield Cut(kind=HIDDEN, subject=analysis.target.name, why=why, saves={}, adds=-hidden)
     for subject, paths in _by_package(unreachable, packages):
         why = "no entry point reaches it, and no string names it for dlopen"
         yield Cut(kind="unreachable", subject=subject, why=why, saves=dict.fromkeys(paths))

@@ -169,6 +169,19 @@ def best(wanted: Needs) -> Policy | None:
     return next((policy for policy in manylinux(wanted.machine) if not wanted.beyond(policy)), None)
 
 
+def is_promised(needed: str, abi: Abi) -> bool:
+    """Tell whether each system that wheels are made for has a library or loader, in whatever version.
+
+    So says the newest manylinux policy, whose list PEP 600 keeps short, and PEP 656 of musl.
+    """
+    name = needed.rpartition("/")[2]
+    if _is_loader(name) or name.startswith("ld-musl-"):
+        return True
+    machine = machine_of(abi) or ""
+    rows = manylinux(machine)
+    return name in musllinux(1, 1, machine).libraries or bool(rows and name in rows[-1].libraries)
+
+
 def highest(versions: Iterable[str]) -> dict[str, str]:
     """Give the highest symbol version of each family, such as `GLIBC` to `GLIBC_2.27`."""
     found: dict[str, str] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from audit.analysis import Analysis
     from audit.cut import CutPlan
     from audit.graph import Edge
+    from audit.observed import Observed
     from audit.rules import Finding
     from audit.rules.waivers import Waived
 
@@ -107,23 +107,40 @@ def as_json(
             for layer in analysis.target.layers
         ],
         "cut_plans": [_cut_plan(plan) for plan in analysis.cut_plans],
-        "findings": [_finding(finding) for finding in findings],
+        "observed": _observed(analysis.observed) if analysis.observed is not None else None,
+        "findings": [_finding(finding, analysis.target.name) for finding in findings],
         "waived": [
-            {**_finding(one.finding), "reason": one.waiver.reason, "until": one.waiver.until.isoformat()}
+            {
+                **_finding(one.finding, analysis.target.name),
+                "reason": one.waiver.reason,
+                "until": one.waiver.until.isoformat(),
+            }
             for one in waived
         ],
         "exit_status": exit_status(findings, fail_on),
     }
 
 
-def _finding(finding: Finding) -> dict[str, str]:
+def _finding(finding: Finding, target: str) -> dict[str, str]:
     return {
-        "id": fingerprint(finding),
+        "id": fingerprint(finding, target),
         "rule": finding.rule,
         "severity": finding.severity.name.lower(),
         "subject": finding.subject,
         "message": finding.message,
         "remedy": finding.remedy,
+    }
+
+
+def _observed(found: Observed) -> dict[str, Any]:
+    return {
+        "mapped": sorted(found.mapped),
+        "never": sorted(found.never),
+        "imported": list(found.imported),
+        "opened": dict(found.opened),
+        "behind": list(found.behind),
+        "unforeseen": list(found.unforeseen),
+        "elsewhere": list(found.elsewhere),
     }
 
 
@@ -150,10 +167,13 @@ def _cut_plan(plan: CutPlan) -> dict[str, Any]:
     }
 
 
-def fingerprint(finding: Finding) -> str:
-    """Give what stays the same of a finding from build to build: numbers in its message, such as bytes, may change."""
-    message = re.sub(r"\d[\d,.]*", "#", finding.message)
-    identity = f"{finding.rule}\0{finding.subject}\0{message}"
+def fingerprint(finding: Finding, target: str = "") -> str:
+    """Give what stays the same of a finding from build to build: its message may name other bytes and files.
+
+    `target` is the target's name, which may change, too, as the tag of an image does.
+    """
+    subject = "" if finding.subject == target else finding.subject
+    identity = f"{finding.rule}\0{subject}\0{finding.about}"
     return hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 

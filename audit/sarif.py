@@ -98,7 +98,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
 def _result(
     finding: Finding, analysis: Analysis, indexes: dict[str, int], changes: Changes | None
 ) -> dict[str, Any]:
-    identity = fingerprint(finding)
+    identity = fingerprint(finding, analysis.target.name)
     result: dict[str, Any] = {
         "ruleId": finding.rule,
         "level": finding.severity.name.lower(),

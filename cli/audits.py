@@ -1,6 +1,7 @@
 """What `invoke audit` was asked for, checked; and what it then prints, writes and ends with."""
 
 import datetime as dt
+import errno
 import json
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 import audit
 from errors import Under48Error
+from images.whole import write_whole
 
 
 class Misuse(Under48Error):
@@ -20,12 +22,16 @@ class Misuse(Under48Error):
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What decides the verdict. `compress` estimates what an image's files would take in a zip: for the page."""
+    """What decides the verdict. `compress` estimates what an image's files would take in a zip: for the page.
+
+    `observed` is the file with what a running container had mapped; empty: the last verify's; None: none.
+    """
 
     runtime: str = ""
     at: str = "/action"
     config: audit.Config = field(default_factory=audit.Config)
     compress: bool = False
+    observed: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +46,14 @@ class Output:
     verbose: bool = False
 
 
-def asked(*, runtime: str, at: str, config: str, profile: str, page: bool) -> Asked:
-    """Check the options that decide the verdict.
+def asked(  # noqa: PLR0913 - options of one command, by keyword
+    *, runtime: str, at: str, config: str, profile: str, page: bool, observed: str | bool | None = None
+) -> Asked:
+    """Check the options that decide the verdict; `observed` is True when it was given without a file.
 
     Raises:
         AuditError: the audit.toml cannot be read or makes no sense.
+        Misuse: there is no file of what was observed.
     """
     settings = (
         audit.load_config(config, audit.RULES, dt.datetime.now(tz=dt.UTC).date())
@@ -53,7 +62,10 @@ def asked(*, runtime: str, at: str, config: str, profile: str, page: bool) -> As
     )
     if profile:
         settings = replace(settings, platforms=tuple(name.strip() for name in profile.split(",")))
-    return Asked(runtime=runtime, at=at or Asked.at, config=settings, compress=page)
+    seen = "" if observed is True else observed or None
+    if seen and not Path(seen).expanduser().exists():
+        raise Misuse(f"--observed: there is no file {seen}")
+    return Asked(runtime=runtime, at=at or Asked.at, config=settings, compress=page, observed=seen)
 
 
 def output(*, form: str, json: bool, fail_on: str, **files: Any) -> Output:
@@ -78,7 +90,8 @@ def tell(judged: Sequence[audit.Judged], to: Output) -> str:
 
     Raises:
         AuditError: the baseline cannot be read, or is one of something else.
-        Misuse: a file cannot be written.
+        Misuse: a file cannot be read, or there can be none of its name.
+        OSError: a file cannot be written.
     """
     documents = [audit.as_json(*one, fail_on=to.fail_on) for one in judged]
     changes: list[audit.Changes] = []
@@ -171,10 +184,27 @@ def _read(name: str) -> str:
         raise Misuse(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from error
 
 
+# What a name is at fault for, and not the disk.
+_WRONG_NAME = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL)
+
+
 def _write(name: str, content: str) -> None:
+    """Write a report, whole or not at all; into what is no regular file, such as a pipe, in place.
+
+    Raises:
+        Misuse: there can be no such file.
+        OSError: the disk is full or read-only, or may not be written.
+    """
+    path = Path(name).expanduser()
     try:
-        Path(name).expanduser().write_text(content, "utf-8")
-    except OSError as error:
-        raise Misuse(
-            f"cannot write {name}: {error.strerror}. Name a file in a folder that exists."
-        ) from error
+        path = path.resolve()  # a symlink stays one
+        if path.exists() and not path.is_file():
+            path.write_bytes(content.encode())
+        else:
+            path.parent.stat()  # a report makes no folders: the name may be mistyped
+            write_whole(path, content.encode())
+    except (OSError, RuntimeError) as error:
+        if not isinstance(error, OSError) or error.errno in _WRONG_NAME:
+            why = getattr(error, "strerror", None) or error
+            raise Misuse(f"cannot write {name}: {why}. Name a file in a folder that exists.") from error
+        raise OSError(error.errno, error.strerror, name) from error

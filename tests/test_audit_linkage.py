@@ -3,11 +3,13 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import audit
+from audit import hosts
 from audit.binding import bind
 from audit.config import Config, RuleRow
 from audit.graph import Linker
@@ -18,6 +20,7 @@ from audit.rules.binding import RULES
 from audit.tree import Tree
 
 FIXTURES = Path(__file__).parent / "fixtures" / "elf" / "linkage"
+TARGET = "the target"
 LOADER: dict[str, dict[str, list[str]]] = json.loads((FIXTURES / "loader.json").read_text())
 
 
@@ -35,7 +38,7 @@ def with_interpreter(name: str) -> Tree:
 
 
 def found(name: str, rule: str) -> list[Finding]:
-    analysis = audit.analyse(with_interpreter(name))
+    analysis = audit.analyse(replace(with_interpreter(name), name=TARGET))
     return list(audit.check(analysis, [one for one in audit.RULES if one.key == rule]))
 
 
@@ -69,7 +72,7 @@ CASES: list[tuple[str, str, list[tuple[str, str]]]] = [
     (
         "undefined-symbol-bound-now",
         "unused-needed",
-        [("1 NEEDED", "name a library of which no symbol is taken: liba.so by /app/prog")],
+        [(TARGET, "1 NEEDED names a library of which no symbol is taken: liba.so by /app/prog")],
     ),
     (
         "version-not-provided",
@@ -114,8 +117,11 @@ CASES: list[tuple[str, str, list[tuple[str, str]]]] = [
         "unreachable-library",
         [
             (
-                "1 library, 1,104 bytes",
-                "reached from none of 1 entry points, nor named in any file that is: /app/libforgotten.so (1,104)",
+                TARGET,
+                (
+                    "1 library, 1,104 bytes, reached from none of 1 entry points, nor named in any file that is: "
+                    "/app/libforgotten.so (1,104)"
+                ),
             )
         ],
     ),
@@ -157,3 +163,16 @@ def test_a_better_processor_gets_the_better_library(level: int, folder_of_it: st
     analysis = audit.analyse(folder("better-library-for-a-better-processor"), config=config)
     edges = [edge for edge in analysis.graph.edges["/app/prog"] if edge.needed == "liba.so"]
     assert [edge.path for edge in edges] == [f"/app/{folder_of_it}liba.so"]
+
+
+@pytest.mark.parametrize(
+    "before", [10, hosts._PIECE_BYTES - 10, hosts._PIECE_BYTES - 3, 3 * hosts._PIECE_BYTES]
+)
+def test_the_name_of_a_library_is_found_anywhere_in_a_large_file(before: int, tmp_path: Path) -> None:
+    tree = FIXTURES / "trees" / "reached-named-and-forgotten" / "app"
+    for name in ("prog", "libforgotten.so"):
+        (tmp_path / name).write_bytes((tree / name).read_bytes())
+    assert audit.analyse(audit.read(tmp_path)).reach.unreached == ("/libforgotten.so",)
+    with (tmp_path / "prog").open("ab") as file:
+        file.write(b"-" * 99 + b"\0" + bytes(before) + b"libforgotten.so\0" + bytes(1 << 20))
+    assert audit.analyse(audit.read(tmp_path)).reach.dlopen == {"/libforgotten.so": "/prog"}

@@ -37,6 +37,16 @@ def test_a_report_with_changes_is_as_the_schema_says() -> None:
     valid([now | {"changes": audit.changes_as_json(audit.compare(before, now))}])
 
 
+def test_a_report_with_what_was_observed_is_as_the_schema_says() -> None:
+    seen = audit.Observation(name="o", paths=("/app/prog", "/elsewhere.so"))
+    folder = TREES.parent / "linkage" / "trees" / "reached-named-and-forgotten"
+    document = audit.as_json(*audit.judge(audit.analyse(audit.read(folder), observation=seen)))
+    valid([document])
+    assert document["observed"]["mapped"] == ["/app/prog"]
+    assert document["observed"]["elsewhere"] == ["/elsewhere.so"]
+    assert "/app/libforgotten.so" in document["observed"]["never"]
+
+
 def test_the_schema_knows_every_key_of_a_report() -> None:
     keys = audit.as_json(*bad()).keys()
     assert keys - DESCRIBED["$defs"]["report"]["properties"].keys() == set()
@@ -51,13 +61,24 @@ def test_the_schema_refuses_a_report_without(key: str) -> None:
         valid([document])
 
 
-def test_a_finding_is_known_again_when_only_numbers_changed() -> None:
+def test_a_finding_is_known_again_by_what_it_is_about_and_not_by_its_words() -> None:
     one = audit.Finding(
-        rule="r", severity=audit.Severity.NOTE, subject="/a1", message="1,234 bytes of 5.", remedy="x"
+        rule="r",
+        severity=audit.Severity.NOTE,
+        subject="/a1",
+        message="1,234 bytes of 5.",
+        remedy="x",
+        about="z",
     )
-    assert fingerprint(one) == fingerprint(replace(one, message="99 bytes of 7.", remedy="y"))
-    assert fingerprint(one) != fingerprint(replace(one, subject="/a2"))
-    assert fingerprint(one) != fingerprint(replace(one, message="1,234 files of 5."))
+    assert fingerprint(one) == fingerprint(replace(one, message="99 bytes in b.so", remedy="y"))
+    others = [replace(one, subject="/a2"), replace(one, rule="q"), replace(one, about="y")]
+    assert fingerprint(one) not in [fingerprint(other) for other in others]
+
+
+def test_a_finding_about_the_whole_target_is_known_again_under_another_name() -> None:
+    one = audit.Finding(rule="r", severity=audit.Severity.NOTE, subject="app:1", message="m", remedy="x")
+    assert fingerprint(one, "app:1") == fingerprint(replace(one, subject="app:2"), "app:2")
+    assert fingerprint(one, "app:1") != fingerprint(one, "other")
 
 
 def test_the_status_in_the_report_is_that_of_the_command() -> None:

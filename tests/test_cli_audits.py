@@ -1,6 +1,9 @@
 """`invoke audit` as it is typed: formats, files, exit codes; no engine where the target is a file."""
 
 import json
+import re
+import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +19,7 @@ from cli.audits import Misuse
 from tests.audited import PLUGIN, TREES, bad, good
 
 ROOT = Path(__file__).parent.parent
+GOOD = str(TREES / "interpreter-meets-a-needed-of-its-soname")
 RUNTIME = TREES / "default-path-lib-before-usr-lib"
 
 
@@ -72,6 +76,38 @@ def test_a_file_that_cannot_be_is_refused_in_words(tmp_path: Path, option: str) 
         audits.tell([good()], output(**{option: str(tmp_path / "none" / "x")}))
 
 
+@pytest.mark.parametrize("option", ["--save-baseline", "--html"])
+def test_a_full_disk_ends_the_command_with_its_code_and_the_name_of_the_file(option: str) -> None:
+    done = run(str(RUNTIME), option, "/dev/full")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "under48: /dev/full: No space left on device; free space" in done.stderr
+
+
+def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    """As on a disk that fills up: the write itself fails, half of it done."""
+    file = tmp_path / "last.json"
+    file.write_text("old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match=re.escape(str(file))):
+            audits.tell([good()], output(save_baseline=str(file)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert [(entry, entry.read_text()) for entry in tmp_path.iterdir()] == [(file, "old")]
+
+
+def test_a_report_goes_through_a_symlink_and_into_what_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("there.html")
+    for name in (str(tmp_path / "link"), "/dev/null"):
+        audits.tell([good()], output(html=name))
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there.html").read_text().startswith("<!doctype html>")
+    assert not Path("/dev/null").is_file()
+
+
 @pytest.mark.parametrize(("fail_on", "status"), [("error", 0), ("warning", 1), ("note", 1)])
 def test_the_status_counts_findings_as_bad_as_asked(fail_on: str, status: int) -> None:
     warning = audit.Finding(rule="r", severity=audit.Severity.WARNING, subject="s", message="m", remedy="x")
@@ -93,7 +129,7 @@ def test_platforms_and_audit_toml_decide_the_verdict(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "status"),
     [
-        ([str(TREES / "interpreter-meets-a-needed-of-its-soname")], 0),
+        ([GOOD], 0),
         ([str(TREES / "runpath-not-inherited")], 1),
         ([str(TREES / PLUGIN)], 1),
         ([str(TREES / PLUGIN), "--runtime", str(RUNTIME)], 0),
@@ -102,6 +138,9 @@ def test_platforms_and_audit_toml_decide_the_verdict(tmp_path: Path) -> None:
         ([str(RUNTIME), "--at", "relative", "--runtime", str(RUNTIME)], 2),
         ([str(RUNTIME), "--profile", "moon"], 2),
         ([str(RUNTIME), "--no-such-option"], 2),
+        ([GOOD, "--observed", "/proc/self/maps"], 0),
+        ([GOOD, "--observed", "nothing-here.json"], 2),
+        ([GOOD, "--observed"], 2),
         (["--explain", "set-id"], 0),
         (["--explain", "no-such-rule"], 2),
     ],

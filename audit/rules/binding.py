@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from audit.hosts import pythons
 from audit.releases import family_of, in_words
 from audit.rules.rule import Rule, Severity, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from audit.analysis import Analysis
-    from audit.graph import Load
-    from audit.symbols import Reference
+    from audit.missing import Missing
 
 SHOWN = 3
 LONGEST_NAME = 40
-# What an interpreter that is not at hand offers to extension modules.
-_OF_PYTHON = (b"Py", b"_Py")
 # Since glibc 2.34 these are empty: their symbols are in libc.so.6. Every older program names them.
 _PARTS_OF_LIBC = (
     "libc.",
@@ -34,83 +30,9 @@ _PARTS_OF_LIBC = (
 )
 
 
-class Missing(NamedTuple):
-    """Symbols that `path` does not find when `root` is loaded; `elsewhere` is a file that offers the first."""
-
-    path: str
-    root: str
-    references: tuple[Reference, ...]
-    elsewhere: str | None
-    fails: bool
-
-
-def missing_symbols(analysis: Analysis) -> Iterator[Missing]:
-    """List what finds no definition, once per file, without what a host offers.
-
-    Left out is what a missing library or a missing version, which have rules of their own, explains.
-
-    `fails` tells that the load fails: the loader must bind at once (dlopen(3) with RTLD_NOW, as CPython does
-    it, or a file linked with `-z now`) and no file at all offers it.
-    """
-    loads = {load.root: load for load in analysis.graph.loads}
-    bindings = analysis.bindings
-    lacking = {(one.path, one.version) for one in bindings.lacking}
-    seen: set[str] = set()
-    hosted: set[tuple[str, tuple[Reference, ...]]] = set()
-    for unbound in bindings.unbound:
-        load = loads[unbound.root]
-        key = (unbound.path, unbound.references)
-        if (
-            unbound.path not in analysis.elves
-            or unbound.path in seen
-            or key in hosted
-            or not _complete(analysis, load)
-        ):
-            continue
-        unmet = [r for r in unbound.references if (unbound.path, _text(r.version or b"")) not in lacking]
-        references = _not_hosted(analysis, unbound.root, unmet)
-        if references:
-            seen.add(unbound.path)
-            elsewhere = bindings.offering(references[0], analysis.elves)
-            fails = elsewhere is None and _binds_now(analysis, load, unbound.path)
-            yield Missing(unbound.path, unbound.root, references, elsewhere, fails)
-        else:
-            hosted.add(key)
-
-
-def _complete(analysis: Analysis, load: Load) -> bool:
-    found = all(edge.path is not None for edges in load.edges.values() for edge in edges)
-    return found and not any(path in analysis.bindings.unread for path in load.edges)
-
-
-def _not_hosted(analysis: Analysis, root: str, references: Sequence[Reference]) -> tuple[Reference, ...]:
-    """Leave out what a plugin's host offers: for an extension module, the interpreter; else, any program."""
-    elf = analysis.elves.get(root)
-    if elf is not None and elf.is_program:
-        return tuple(references)
-    best: Sequence[Reference] = references
-    for host in analysis.hosts:
-        left = [one for one in references if analysis.bindings.offering(one, host.edges) is None]
-        best = min(best, left, key=len)
-        if not best:
-            break
-    if not pythons(analysis.linker):
-        best = [one for one in best if not one.name.startswith(_OF_PYTHON)]
-    return tuple(best)
-
-
-def _binds_now(analysis: Analysis, load: Load, path: str) -> bool:
-    tables = analysis.elves[path].tables
-    return (
-        load.root in analysis.bindings.modules
-        or (tables is not None and tables.now and analysis.elves[load.root].is_program)
-        or bool(analysis.tree.config.environment.get("LD_BIND_NOW"))
-    )
-
-
 def _undefined_symbol(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     """A symbol that is bound at load time and that nothing defines ends the load: `symbol lookup error`."""
-    for one in missing_symbols(analysis):
+    for one in analysis.missing_symbols:
         if one.fails:
             yield _verdict(
                 one, "add the library that defines it, of the version it was built with, or rebuild it"
@@ -119,7 +41,7 @@ def _undefined_symbol(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Ve
 
 def _symbol_from_elsewhere(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     """A symbol that only a host, or a file loaded before, can bring: what loads the plugin decides."""
-    for one in missing_symbols(analysis):
+    for one in analysis.missing_symbols:
         if not one.fails:
             remedy = (
                 f"link it with {one.elsewhere}, which has it, or see that this is loaded before with RTLD_GLOBAL"
@@ -134,7 +56,10 @@ def _verdict(one: Missing, remedy: str) -> Verdict:
     count = len(one.references)
     words = f"{count} symbols are" if count > 1 else "a symbol is"
     return Verdict(
-        one.path, f"{words} defined by nothing that it loads: {_some(one.references)}{loaded}", remedy
+        one.path,
+        f"{words} defined by nothing that it loads: {_some(one.references)}{loaded}",
+        remedy,
+        about=" ".join(sorted(map(str, one.references))),
     )
 
 
@@ -156,6 +81,7 @@ def _missing_version(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Ver
                 f"needs {one.version}{symbols}, which {one.library} does not have"
                 + (f"; {where}" if where else ""),
                 "run it on a release that has the version, or build it on one as old as the target",
+                about=one.version,
             )
 
 
@@ -178,7 +104,12 @@ def _needed_versions(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Ver
     words = [f"{version} for {symbol} ({in_words(version)})" for _, version, symbol in highest.values()]
     if words:
         versions = ", ".join(version for _, version, _ in highest.values())
-        yield Verdict(versions, f"the highest needed: {'; '.join(words)}", "choose a target at least as new")
+        yield Verdict(
+            analysis.target.name,
+            f"the highest needed: {'; '.join(words)}",
+            "choose a target at least as new",
+            about=versions,
+        )
 
 
 def _unused_needed(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
@@ -203,8 +134,9 @@ def _unused_needed(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdi
             for name, paths in listed
         ]
         yield Verdict(
-            f"{count} NEEDED",
-            f"name a library of which no symbol is taken: {_some(examples)}",
+            analysis.target.name,
+            f"{count} NEEDED {'names' if count == 1 else 'name'} a library of which no symbol is taken: "
+            + _some(examples),
             "link with -Wl,--as-needed, or remove the entry with patchelf --remove-needed",
         )
 

@@ -9,7 +9,7 @@ from audit.rules.rule import Rule, Severity, Verdict
 from audit.segments import EXECUTE, stack_executable, writable_code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from audit.analysis import Analysis
     from audit.hardening import Hardening
@@ -17,17 +17,48 @@ if TYPE_CHECKING:
 SHOWN = 4
 
 
+# "dlopen and dlmopen no longer make the stack executable" (NEWS for 2.41); a program with its own libraries still may.
+_GLIBC_REFUSES = (2, 41)
+_CLEAR = "add .note.GNU-stack to its assembler sources, or clear it: patchelf --clear-execstack"
+
+
 def _executable_stack(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
-    """One such file makes the stacks of the whole process executable; since 2.41, glibc refuses to dlopen it."""
-    for path in analysis.hardening:
-        elf = analysis.elves[path]
-        reason = stack_executable(elf.segments, elf.abi.machine) if elf.dynamic else ""
-        if reason:
-            yield Verdict(
-                path,
-                f"it makes the stack executable: {reason}",
-                "add .note.GNU-stack to its assembler sources, or clear it: patchelf --clear-execstack",
-            )
+    """One such file makes the stacks of the whole process executable."""
+    stacks = _stacks(analysis)
+    refused = _refused(analysis, stacks)
+    for path, reason in stacks.items():
+        if path not in refused:
+            later = "" if analysis.elves[path].is_program else "; glibc 2.41 and later refuse to dlopen it"
+            yield Verdict(path, f"it makes the stack executable: {reason}{later}", _CLEAR)
+
+
+def _refused_stack(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """Since 2.41 glibc ends dlopen with 'cannot enable executable stack as shared object requires'."""
+    stacks = _stacks(analysis)
+    for path, version in _refused(analysis, stacks).items():
+        yield Verdict(path, f"glibc {version} of its runtime refuses to dlopen it: {stacks[path]}", _CLEAR)
+
+
+def _stacks(analysis: Analysis) -> dict[str, str]:
+    """Give the files that make the stack executable, each with why."""
+    elves = {path: analysis.elves[path] for path in analysis.hardening}
+    found = {
+        path: stack_executable(elf.segments, elf.abi.machine) for path, elf in elves.items() if elf.dynamic
+    }
+    return {path: reason for path, reason in found.items() if reason}
+
+
+def _refused(analysis: Analysis, stacks: Collection[str]) -> dict[str, str]:
+    """Give those of the files that dlopen brings in, with the glibc that refuses them."""
+    if not stacks:
+        return {}
+    libc = analysis.python.libc
+    if libc is None or libc.kind != "glibc" or libc.version is None or libc.version < _GLIBC_REFUSES:
+        return {}
+    version = ".".join(map(str, libc.version))
+    programs = (load for load in analysis.graph.loads if analysis.elves[load.root].is_program)
+    started = {path for load in programs for path in load.edges}
+    return {path: version for path in stacks if path not in started}
 
 
 def _text_relocations(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
@@ -86,6 +117,15 @@ def _largest(analysis: Analysis, paths: Iterable[str]) -> str:
 _CHECKSEC = "checksec(1)"
 
 RULES = (
+    Rule(
+        key="refused-stack",
+        severity=Severity.ERROR,
+        judge=_refused_stack,
+        means="a library asks for an executable stack, and the runtime's glibc is 2.41 or later",
+        matters="dlopen(3), and so Python's import, ends with 'cannot enable executable stack as shared object …'",
+        mend="add .note.GNU-stack to its assembler sources, link with -z noexecstack, or patchelf --clear-execstack",
+        source="glibc NEWS 2.41 and elf/dl-load.c",
+    ),
     Rule(
         key="executable-stack",
         severity=Severity.WARNING,

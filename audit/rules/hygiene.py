@@ -150,30 +150,35 @@ def _secret(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     remedy = "revoke it, and pass it at build time as a secret mount, at run time as a parameter"
     seen: set[str] = set()
     places = (
-        *((f"env {name}", name, value) for name, value in config.environment.items()),
-        *((f"label {name}", name, value) for name, value in config.labels.items()),
-        *((f"history, step {at}", "", line) for at, line in enumerate(config.history, 1)),
+        *((f"env {name}", "", name, value) for name, value in config.environment.items()),
+        *((f"label {name}", "", name, value) for name, value in config.labels.items()),
+        *(("history", f"in step {at}, ", "", line) for at, line in enumerate(config.history, 1)),
     )
-    for place, name, text in places:
+    for place, step, name, text in places:
         found = dict.fromkeys((*secrets_in(text), *([name] if is_secret(name, text) else [])))
         # ENV and LABEL stand in the history as well: one report is enough.
-        new = [what for what in found if not (what in seen and place.startswith("history"))]
+        new = [what for what in found if not (what in seen and place == "history")]
         seen.update(found)
         if new:
-            yield Verdict(
-                place, f"looks like a secret: {', '.join(new)} (its value is not repeated here)", remedy
-            )
+            words = ", ".join(new)
+            message = f"{step}looks like a secret: {words} (its value is not repeated here)"
+            yield Verdict(place, message, remedy, about=words)
 
 
 def _own(analysis: Analysis) -> Iterator[tuple[str, Entry]]:
     """List what has owners and modes that will count: the files of an image or of a root file system's tar."""
-    if analysis.target.form in ("image", "tar"):
+    if _is_system(analysis.target):
         yield from analysis.target.entries.items()
+
+
+def _is_system(tree: Tree) -> bool:
+    """Tell a root file system; a tar of sources has owners, too, that no one unpacks."""
+    return tree.form == "image" or (tree.form == "tar" and tree.resolve("/etc/passwd") is not None)
 
 
 def _programs(analysis: Analysis, names: Iterable[str], what: str, remedy: str) -> Iterator[Verdict]:
     tree = analysis.target
-    if tree.form not in ("image", "tar"):
+    if not _is_system(tree):
         return
     folders = (tree.config.environment.get("PATH") or DEFAULT_PATH).split(":")
     found: dict[str, str] = {}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from audit.elf import Elf
 from audit.machine_flags import calling, other_system, usual_calling
+from audit.records import WORDS, record_faults, shown
 from audit.rules.rule import Rule, Severity, Verdict
 from audit.sections import is_debug_companion, past_end
-from audit.segments import PAGE, PAGES, largest_page, misaligned, misplaced
+from audit.segments import PAGE, PAGES, largest_page, misaligned, misplaced, overfull
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +31,7 @@ def _malformed_elf(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdi
             yield Verdict(path, broken.reason, remedy)
     for path, elf in analysis.elves.items():
         for defect in elf.defects:
-            yield Verdict(path, defect, remedy)
+            yield Verdict(path, defect, remedy, about=re.sub(r"\d+", "#", defect))
 
 
 def _unreadable_entry(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
@@ -40,12 +41,27 @@ def _unreadable_entry(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Ve
             yield Verdict(path, broken.reason, "make the archive again, with stored or deflated entries")
 
 
+def _record_mismatch(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """A wheel whose files are not those that were recorded was altered after it was built."""
+    for one in analysis.python.own:
+        if one.named and analysis.target.form == "zip":
+            faults = record_faults(analysis.tree, one.folder)
+            said = [
+                f"{len(paths):,} files {WORDS[kind]}: {shown(paths)}"
+                for kind, paths in faults._asdict().items()
+                if paths
+            ]
+            if said:
+                remedy = "build the wheel again; after a repair, wheel pack writes RECORD anew"
+                yield Verdict(f"{one.folder}/RECORD", "; ".join(said), remedy)
+
+
 def _misplaced_segment(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     """Offset and address of a LOAD segment must agree modulo the page size, or mmap(2) cannot map it."""
     for path, elf in _mapped(analysis):
         yield from _first(
             path,
-            misplaced(elf.segments, elf.abi.machine),
+            chain(misplaced(elf.segments, elf.abi.machine), overfull(elf.segments) if elf.is_program else ()),
             "take the file as it was built: strip before patchelf or auditwheel repair, never after",
         )
 
@@ -56,7 +72,10 @@ def _misaligned_segment(analysis: Analysis, _: Mapping[str, float]) -> Iterator[
         if elf.dynamic:
             yield from _first(
                 path,
-                misaligned(elf.segments, elf.abi.machine),
+                chain(
+                    misaligned(elf.segments, elf.abi.machine),
+                    () if elf.is_program else overfull(elf.segments),
+                ),
                 "take the file as it was built, or run it with glibc 2.35 or later only",
             )
 
@@ -185,11 +204,22 @@ RULES = (
         source="APPNOTE.TXT (zip), pax(1)",
     ),
     Rule(
+        key="record-mismatch",
+        severity=Severity.WARNING,
+        judge=_record_mismatch,
+        means="files of a wheel are not those that its RECORD lists, by name, size or digest",
+        matters="pip installs it all the same, other installers and the package index refuse it: it was altered after "
+        "it was built",
+        mend="build the wheel again; after a repair, wheel pack writes RECORD anew",
+        source="packaging.python.org, 'Binary distribution format'; PEP 427",
+    ),
+    Rule(
         key="misplaced-segment",
         severity=Severity.ERROR,
         judge=_misplaced_segment,
         means="the program headers cannot be mapped as they stand: offset and address disagree modulo the page size, "
-        "LOAD segments lie over each other, or a table lies elsewhere than where it is mapped",
+        "LOAD segments lie over each other, one asks for more memory than there is, or a table lies elsewhere than "
+        "where it is mapped",
         matters="the loader refuses the file ('ELF load command address/offset not page-aligned') or crashes in it",
         mend="take the file as it was built; strip(1) breaks what patchelf or auditwheel repair has rewritten",
         source="gABI chapter 5, 'Program Header'; glibc, elf/dl-load.c; mmap(2)",
@@ -199,8 +229,9 @@ RULES = (
         severity=Severity.WARNING,
         judge=_misaligned_segment,
         means="offset and address of a LOAD segment agree modulo the page size, not modulo its alignment, or that "
-        "makes no sense",
-        matters="glibc before 2.35 refuses it: 'ELF load command address/offset not properly aligned'",
+        "makes no sense; or a library's segment is larger in the file than in memory",
+        matters="glibc before 2.35 refuses it: 'ELF load command address/offset not properly aligned'; other tools "
+        "and loaders refuse what contradicts itself",
         mend="take the file as it was built; strip(1) breaks what patchelf or auditwheel repair has rewritten",
         source="gABI chapter 5, 'Program Header', p_align; glibc bugs 28676 and 28688",
     ),

@@ -15,15 +15,29 @@ if TYPE_CHECKING:
 
 def _unresolved_needed(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     """Every NEEDED and every interpreter must be found: ld.so(8) ends the process, dlopen(3) fails."""
-    if analysis.runtime is None and analysis.target.form == "zip":
-        remedy = "name the image it is unpacked in as runtime, or ship the library with an $ORIGIN RUNPATH"
-    else:
-        remedy = "install the package that holds it, or drop the file that needs it"
+    left = analysis.left_to_system
+    remedy = "install the package that holds it, or drop the file that needs it"
+    if left is not None:
+        system = f"--runtime {left.likely or 'IMAGE'}"
+        remedy = f"ship it with an $ORIGIN RUNPATH; or, where the system has it, name that: {system}"
     for path, edges in analysis.graph.edges.items():
         for edge in edges:
-            if edge.path is None:
+            if edge.path is None and not (left and left.covers(path, edge.needed)):
                 why = edge.problem or "not found by any rule of ld.so(8)"
-                yield Verdict(path, f"needs {edge.needed}: {why}", remedy)
+                yield Verdict(path, f"needs {edge.needed}: {why}", remedy, about=edge.needed)
+
+
+def _left_to_system(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """What each Linux has is not the package's to bring; only its own system tells in which version it is there."""
+    left = analysis.left_to_system
+    if left is not None and left.users:
+        files = len({path for paths in left.users.values() for path in paths})
+        words = "a native file counts" if files == 1 else f"{files:,} native files count"
+        yield Verdict(
+            analysis.target.name,
+            f"{words} on the system for {', '.join(left.users)}",
+            f"name the image or folder that it will be unpacked in: --runtime {left.likely or 'IMAGE'}",
+        )
 
 
 def _wrong_architecture(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
@@ -55,6 +69,7 @@ def _unsafe_rpath(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdic
                     path,
                     f"{tag} has {f'{part!r}, {fault}' if part else fault}",
                     "link or patch it (patchelf --set-rpath) with a folder that begins with $ORIGIN, or with none",
+                    about=part,
                 )
 
 
@@ -154,6 +169,15 @@ RULES = (
         matters="the loader ends the process, or dlopen(3) and so Python's import fails",
         mend="install the package that holds it, ship it with an $ORIGIN RUNPATH, or drop the file that needs it",
         source="ld.so(8), 'Dynamic Linker'; gABI chapter 5, 'Shared Object Dependencies'",
+    ),
+    Rule(
+        key="left-to-system",
+        severity=Severity.NOTE,
+        judge=_left_to_system,
+        means="no --runtime is named, and libraries that each manylinux or musllinux system has are not inside",
+        matters="a small image may lack some (libGL, libX11, libglib), or have an older version than is needed",
+        mend="name the image or folder that the package will be unpacked in: --runtime, and where in it: --at",
+        source="PEP 600 and PEP 656; auditwheel's policies",
     ),
     Rule(
         key="wrong-architecture",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -28,27 +29,31 @@ NUMPY_2 = tuple(f"2.{minor}.0" for minor in range(30))
 
 def _foreign_extension(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     """A module whose file name is not for this interpreter does not exist for its import statement."""
-    for tag, modules, wanted in _foreign(analysis, others=False):
+    for place, tag, modules, wanted in _foreign(analysis, others=False):
         yield Verdict(
-            _several(modules),
-            f"built for {tag}, which {wanted} does not import, and there is no other file for the module",
+            place,
+            f"{_several(modules)}: built for {tag}, which {wanted} does not import, and there is no other file "
+            "for the module",
             f"install the build for {wanted}",
+            about=tag,
         )
 
 
 def _spare_extension(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     """Builds for other interpreters beside the right one are never opened."""
-    for tag, modules, wanted in _foreign(analysis, others=True):
+    for place, tag, modules, wanted in _foreign(analysis, others=True):
         size = sum(analysis.tree.entries[path].size for path in modules)
         yield Verdict(
-            _several(modules),
-            f"built for {tag}; {wanted} imports the build beside it, so {size:,} bytes are never used",
+            place,
+            f"{_several(modules)}: built for {tag}; {wanted} imports the build beside it, so {size:,} bytes are "
+            "never used",
             "leave the builds for other interpreters out",
+            about=tag,
         )
 
 
-def _foreign(analysis: Analysis, *, others: bool) -> Iterator[tuple[str, list[str], str]]:
-    """Group the extensions that no Python of the target imports by their tag; `others`: another file does."""
+def _foreign(analysis: Analysis, *, others: bool) -> Iterator[tuple[str, str, list[str], str]]:
+    """Group the extensions that no Python of the target imports by place and tag; `others`: another file does."""
     facts = analysis.python
     unfit: list[tuple[Extension, str]] = []
     importable: set[str] = {path.removesuffix(".so") for path in analysis.elves if path.endswith(".so")}
@@ -58,12 +63,18 @@ def _foreign(analysis: Analysis, *, others: bool) -> Iterator[tuple[str, list[st
             importable.add(extension.module)
         else:
             unfit.append((extension, " or ".join(map(str, sorted(wanted)))))
-    groups: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    groups: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
     for extension, words in unfit:
         if (extension.module in importable) == others:
-            groups[extension.tag, words].append(extension.path)
-    for (tag, words), paths in groups.items():
-        yield tag, paths, words
+            groups[_place(analysis, extension.path), extension.tag, words].append(extension.path)
+    for (place, tag, words), paths in groups.items():
+        yield place, tag, paths, words
+
+
+def _place(analysis: Analysis, path: str) -> str:
+    """Give the distribution that a file belongs to, or else its folder: what the next build still has."""
+    owner = analysis.python.owner.get(path)
+    return posixpath.dirname(path) if owner is None else owner.folder
 
 
 def _wanted(analysis: Analysis, extension: Extension) -> Iterable[Interpreter]:
@@ -140,14 +151,17 @@ def _platform_needs(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verd
             f"needs at most {', '.join(shown) or 'no versioned symbols'}: "
             + (f"fits {fits.name}" if fits is not None else "fits no manylinux policy"),
             "nothing; its users need at least that system",
+            about=fits.name if fits is not None else "none",
         )
     elif found:
         found.sort(key=lambda row: row[2].libc if row[2] is not None else UNKNOWN_LIBC, reverse=True)
         lines = [f"{one.name} {fits.name if fits is not None else 'none'}" for one, _wanted, fits in found]
         yield Verdict(
-            f"{len(found):,} distributions with native files",
-            f"the oldest policies that they fit, the newest first: {_shown(lines)}",
+            analysis.target.name,
+            f"{len(found):,} distributions with native files; the oldest policies that they fit, the newest "
+            f"first: {_shown(lines)}",
             "nothing; their users need at least the first of these systems",
+            about=newest.name if (newest := found[0][2]) is not None else "none",
         )
 
 
@@ -164,17 +178,19 @@ def _tagged(analysis: Analysis) -> Iterator[tuple[Distribution, Needs, list[Poli
 def _numpy_abi(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     """`import_array` compares versions: in most modules at import, in some (tflite-runtime) at first use."""
     facts = analysis.python
-    groups: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    groups: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
     for path, api in facts.numpy_apis.items():
         owner = facts.owner.get(path)
         numpy = _beside(facts.numpys, owner)
         if numpy is not None and numpy.release is not None and not api.runs_under(numpy.release):
-            groups[_built_for(api), numpy.version].append(path)
-    for (built_for, version), paths in groups.items():
+            groups[_place(analysis, path), _built_for(api), numpy.version].append(path)
+    for (place, built_for, version), paths in groups.items():
         yield Verdict(
-            _several(paths),
-            f"compiled for {built_for}, and beside it lies NumPy {version}: it raises at import or first use",
+            place,
+            f"{_several(paths)}: compiled for {built_for}, and beside it lies NumPy {version}: it raises at import "
+            "or first use",
             f"install a build for NumPy {version.partition('.')[0]}, or {built_for}",
+            about=built_for,
         )
 
 

@@ -16,12 +16,12 @@ SHOWN = 5
 
 def _unreachable_library(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     """What no entry point needs, and no file names, costs its bytes for nothing."""
-    found = analysis.reach.unreached
+    found = analysis.unreached
     if found:
         yield Verdict(
-            _count(analysis, found),
-            f"reached from none of {len(analysis.reach.entries)} entry points, nor named in any file that is: "
-            + _largest(analysis, found),
+            analysis.target.name,
+            f"{_count(analysis, found)}, reached from none of {len(analysis.reach.entries)} entry points, nor named "
+            "in any file that is: " + _largest(analysis, found),
             "leave them out, unless something loads them by a name that it puts together",
         )
 
@@ -31,8 +31,8 @@ def _dlopen_only(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict
     found = analysis.reach.dlopen
     if found:
         yield Verdict(
-            _count(analysis, found),
-            "needed by no entry point, and named in a file as for dlopen(3): "
+            analysis.target.name,
+            f"{_count(analysis, found)}, needed by no entry point, and named in a file as for dlopen(3): "
             + _largest(analysis, found, found),
             "keep them if what names them is used, and see that verify() loads them",
         )

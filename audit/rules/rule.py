@@ -21,22 +21,28 @@ class Severity(IntEnum):
 
 
 class Verdict(NamedTuple):
-    """What a rule says of one subject: what is wrong, and what to do about it."""
+    """What a rule says of one subject: what is wrong, and what to do about it.
+
+    `subject` is a path, the target's name or the like: nothing that the next build changes, such as a count.
+    `about` tells verdicts of one rule on one subject apart, under the same condition; a report shows it nowhere.
+    """
 
     subject: str
     message: str
     remedy: str
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One rule's verdict with its severity."""
+    """One rule's verdict with its severity; `about` as in Verdict."""
 
     rule: str
     severity: Severity
     subject: str
     message: str
     remedy: str
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,7 @@ def _duplicates(analysis: Analysis, config: Mapping[str, float]) -> Iterator[Ver
         unread = analysis.duplicates.unread
         yield Verdict(
             analysis.target.name,
-            f"{total:,} bytes in {len(groups):,} groups of equal files: {shown}"
+            f"{total:,} bytes in {len(groups):,} group{'s' if len(groups) > 1 else ''} of equal files: {shown}"
             + (f"; {unread:,} files of equal size were too much to compare" if unread else ""),
             "keep one of each, and make the others symlinks where the packaging allows it",
         )
@@ -73,11 +73,11 @@ def _hidden(analysis: Analysis, config: Mapping[str, float]) -> Iterator[Verdict
 def _outside(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     """A link that leaves the package leads to whatever lies there, and careful unpackers refuse it."""
     found = [link for link in analysis.bad_links if link.fault == "outside"]
-    for link in found[:SHOWN]:
-        more = f" ({len(found) - SHOWN:,} more links do)" if len(found) > SHOWN else ""
+    if found:
+        shown = ", ".join(f"{link.path} to {link.target}" for link in found[:SHOWN])
         yield Verdict(
-            link.path,
-            f"it is a symlink to {link.target}, outside of the package{more}",
+            analysis.target.name,
+            f"{len(found):,} symlink{'s lead' if len(found) > 1 else ' leads'} out of the package: {shown}",
             "put the file itself into the package, or make the link relative and within it",
         )
 

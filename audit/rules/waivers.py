@@ -59,6 +59,7 @@ def _about(waiver: Waiver, severity: Severity, message: str) -> Finding:
         subject=waiver.subject,
         message=message,
         remedy="remove it from audit.toml",
+        about=waiver.rule,
     )
 
 
@@ -70,6 +71,7 @@ def _expired(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
                 waiver.subject,
                 f"the waiver of {waiver.rule} expired on {waiver.until} (its reason: {waiver.reason})",
                 "mend what it excused, or look again and set a later day in audit.toml",
+                about=waiver.rule,
             )
 
 

@@ -1,0 +1,166 @@
+"""What was seen mapped in a running container: read from a file of untrusted origin, and held against a target.
+
+The file is what `invoke verify` writes, or the text of /proc/PID/maps (proc_pid_maps(5)) of any process.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import AuditError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from audit.analysis import Analysis
+
+# Raised when a key changes its meaning or goes; new keys alone do not change it.
+SCHEMA = "under48-observed/1"
+# A process with 65,530 mappings, the kernel's limit (vm.max_map_count), takes some 10 MB.
+MAX_BYTES = 16 << 20
+MAX_PATHS = 100_000
+
+# proc_pid_maps(5): address, permissions, offset, device and inode, then the path.
+_LINE = re.compile(
+    r"[0-9a-f]+-[0-9a-f]+ (?P<flags>[r-][w-][x-][ps]) [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ \d+ +(?P<path>/.*)"
+)
+_LIBRARY = re.compile(r"\.so(\.[\w.]+)?")
+# What begins with a slash and is no file: shared memory, devices.
+_NO_FILES = ("/memfd:", "/dev/", "/SYSV", "/anon_hugepage", "/[")
+_DELETED = " (deleted)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """The code that processes had mapped: `paths` as in the container, sorted, without symlinks.
+
+    `name` is what it was read from, `image` the id of the image (empty: not known), `photos` what was classified.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    image: str = ""
+    photos: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """An observation held against a target; paths are those of the analysed tree.
+
+    `never` are libraries of the target that were not mapped. `imported` are Python's extension modules and
+    `opened` libraries that a file names as for dlopen(3), with that file; `behind` are what these two need;
+    none of them is in the closure of a program. `unforeseen` are reached by nothing that can be read from the
+    files. `elsewhere` are not in the tree.
+    """
+
+    mapped: frozenset[str]
+    never: tuple[str, ...]
+    imported: tuple[str, ...]
+    opened: Mapping[str, str]
+    behind: tuple[str, ...]
+    unforeseen: tuple[str, ...]
+    elsewhere: tuple[str, ...]
+
+
+def mapped_files(maps: str) -> frozenset[str]:
+    """List the files with code that /proc/PID/maps names: what is mapped executable, or is a library by its name.
+
+    A library of tables alone, such as ICU's data, has no executable part.
+    """
+    found: set[str] = set()
+    for line in maps.split("\n"):
+        match = _LINE.fullmatch(line)
+        if match is None:
+            continue
+        path = match["path"].removesuffix(_DELETED).replace("\\012", "\n")
+        is_code = match["flags"][2] == "x" or _LIBRARY.search(path.rpartition("/")[2])
+        if is_code and not path.startswith(_NO_FILES):
+            found.add(path)
+    return frozenset(found)
+
+
+def observation_as_json(paths: Iterable[str], *, image: str, photos: Iterable[str]) -> dict[str, Any]:
+    """Give what `read_observation` reads, as plain values for json.dumps."""
+    return {"schema": SCHEMA, "image": image, "photos": list(photos), "mapped": sorted(set(paths))}
+
+
+def read_observation(content: bytes, name: str) -> Observation:
+    """Read what was observed, as JSON or as the text of /proc/PID/maps.
+
+    Raises:
+        AuditError: `content`, read from `name`, is neither, or is larger than any real one.
+    """
+    if len(content) > MAX_BYTES:
+        raise AuditError(f"{name} is larger than {MAX_BYTES >> 20} MiB: no list of mapped files is. {_WHAT}")
+    text = content.decode("utf-8", "surrogateescape")
+    if text.lstrip()[:1] in ("{", "["):
+        return _of_json(text, name)
+    paths = mapped_files(text)
+    if not paths:
+        raise AuditError(f"{name} names no mapped library or program. {_WHAT}")
+    return Observation(name=name, paths=_few(paths, name))
+
+
+_WHAT = "Name a file that `invoke verify` wrote (build/observed-….json), or a copy of /proc/PID/maps."
+
+
+def _of_json(text: str, name: str) -> Observation:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise AuditError(f"{name} is no JSON: {error}. {_WHAT}") from error
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA:
+        raise AuditError(f"{name} has the schema {str(schema)[:40]!r}, where {SCHEMA} is read. {_WHAT}")
+    image, photos, paths = (document.get(key) for key in ("image", "photos", "mapped"))
+    if not (isinstance(image, str) and _are_texts(photos) and _are_texts(paths) and paths):
+        raise AuditError(f"{name} is damaged: write it again with `invoke verify`.")
+    if not all(path.startswith("/") for path in paths):
+        raise AuditError(f"{name} is damaged, it holds a path that is not absolute: write it again.")
+    return Observation(name=name, image=image, photos=tuple(photos), paths=_few(paths, name))
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _few(paths: Iterable[str], name: str) -> tuple[str, ...]:
+    found = tuple(sorted(set(paths)))
+    if len(found) > MAX_PATHS:
+        raise AuditError(f"{name} names more than {MAX_PATHS:,} files: no process maps so many. {_WHAT}")
+    return found
+
+
+def observed(analysis: Analysis, observation: Observation) -> Observed:
+    """Hold what was mapped against what the target's programs need at their start, and what they may load later."""
+    tree = analysis.tree
+    real = {path: tree.resolve(path) for path in observation.paths}
+    mapped = frozenset(path for path in real.values() if path is not None and path in analysis.elves)
+    started = {path for load in analysis.hosts for path in load.edges}
+    later = sorted(mapped - started)
+    imported = [path for path in later if path in analysis.bindings.modules]
+    opened = {path: by for path in later if (by := analysis.reach.dlopen.get(path)) and path not in imported}
+    needed = {
+        below
+        for path in (*imported, *opened)
+        for below in analysis.linker.load(path).edges
+        if below != path and below not in opened
+    }
+    behind = [path for path in later if path in needed and path not in imported]
+    known = {*imported, *opened, *behind}
+    return Observed(
+        mapped=mapped,
+        never=tuple(
+            path
+            for path, elf in analysis.elves.items()
+            if path not in mapped and elf.dynamic and elf.type == "shared" and not elf.is_program
+        ),
+        imported=tuple(imported),
+        opened=opened,
+        behind=tuple(behind),
+        unforeseen=tuple(path for path in later if path not in known and not analysis.elves[path].is_program),
+        elsewhere=tuple(path for path, found in real.items() if found is None),
+    )

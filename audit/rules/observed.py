@@ -1,0 +1,151 @@
+"""What did a running container map, and what would the files alone not have told?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from audit.rules.rule import Rule, Severity, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from audit.analysis import Analysis
+    from audit.observed import Observation
+
+SHOWN = 3
+
+
+def _never_mapped(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """What no run maps costs its bytes for a case that was not tried, or for none."""
+    found = analysis.observed
+    if found is not None and found.never:
+        size = sum(_size(analysis, path) for path in found.never)
+        used = sum(_size(analysis, path) for path in found.mapped)
+        yield Verdict(
+            analysis.target.name,
+            f"{_libraries(found.never)} of {size:,} bytes were never mapped{_while(analysis.observation)}; the "
+            f"{len(found.mapped):,} native files that were have {used:,}: {_largest(analysis, found.never)}",
+            "leave out what no action imports; one run shows what that run needs, so try every kind of request first",
+        )
+
+
+def _mapped_later(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """Programs need these only when something is imported or opened, so `ldd` of the program does not show them."""
+    found = analysis.observed
+    if found is None:
+        return
+    parts = [
+        f"{len(paths):,} {words}: {told}"
+        for paths, words, told in (
+            (found.imported, "by Python's import", _some(sorted(map(_module, found.imported)))),
+            (found.opened, "by dlopen", _largest(analysis, found.opened, found.opened)),
+            (found.behind, "needed by these", _largest(analysis, found.behind)),
+        )
+        if paths
+    ]
+    if parts:
+        count = len(found.imported) + len(found.opened) + len(found.behind)
+        yield Verdict(
+            analysis.target.name,
+            f"{count:,} of the {len(found.mapped):,} native files mapped are in no program's closure; "
+            + "; ".join(parts),
+            "nothing; keep them, and name them as entry points where files are chosen by closure",
+        )
+
+
+def _unforeseen(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """A library that no NEEDED and no name in a file leads to would be left out by every computed closure."""
+    found = analysis.observed
+    if found is not None and analysis.reach.entries:
+        for path in found.unforeseen:
+            yield Verdict(
+                path,
+                f"it was mapped{_while(analysis.observation)}, and nothing in the target needs or names it",
+                "name it as an entry point where files are chosen by closure, and find out what loads it",
+            )
+
+
+def _elsewhere(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
+    """What runs from outside of the package is not what was audited."""
+    found = analysis.observed
+    if found is not None and found.elsewhere and analysis.left_to_system is None:
+        yield Verdict(
+            analysis.target.name,
+            f"{_libraries(found.elsewhere)} mapped{_while(analysis.observation)} "
+            f"{'is' if len(found.elsewhere) == 1 else 'are'} not in the {analysis.target.form}: "
+            f"{_some(found.elsewhere)}",
+            "audit what was observed (the same image; for a package, its --runtime and --at), or find out what "
+            "brings them: a volume, an unpacked archive, a download",
+        )
+
+
+def _while(observation: Observation | None) -> str:
+    photos = observation.photos if observation is not None else ()
+    return f" while {_some(photos)} {'was' if len(photos) == 1 else 'were'} classified" if photos else ""
+
+
+def _libraries(paths: Iterable[str]) -> str:
+    count = len(list(paths))
+    return f"{count:,} {'library' if count == 1 else 'libraries'}"
+
+
+def _size(analysis: Analysis, path: str) -> int:
+    return analysis.tree.entries[path].size
+
+
+def _largest(analysis: Analysis, paths: Iterable[str], by: Mapping[str, str] | None = None) -> str:
+    ordered = sorted(paths, key=lambda path: (-_size(analysis, path), path))
+    return _some(
+        [f"{path} ({_size(analysis, path):,}{f', named in {by[path]}' if by else ''})" for path in ordered]
+    )
+
+
+def _module(path: str) -> str:
+    """Give an extension module by the name that it is imported by."""
+    return path.rpartition("/")[2].partition(".")[0]
+
+
+def _some(words: Sequence[str]) -> str:
+    return ", ".join(words[:SHOWN]) + (f" and {len(words) - SHOWN:,} more" if len(words) > SHOWN else "")
+
+
+_MAPS = "proc_pid_maps(5)"
+
+RULES = (
+    Rule(
+        key="mapped-unforeseen",
+        severity=Severity.WARNING,
+        judge=_unforeseen,
+        means="with --observed: a library was mapped to which no NEEDED leads, and whose name stands in no file",
+        matters="whatever chooses files by what the others need leaves it out, and the program fails when it is opened",
+        mend="name it as an entry point, and find out what loads it (LD_DEBUG=files)",
+        source=f"{_MAPS}; dlopen(3); ld.so(8), LD_DEBUG",
+    ),
+    Rule(
+        key="mapped-elsewhere",
+        severity=Severity.WARNING,
+        judge=_elsewhere,
+        means="with --observed: a process mapped libraries or programs that the target does not hold",
+        matters="they were not audited; or the observation is one of something else",
+        mend="audit what was observed, or find out what brings the files: a volume, an archive unpacked at the start",
+        source=_MAPS,
+    ),
+    Rule(
+        key="never-mapped",
+        severity=Severity.NOTE,
+        judge=_never_mapped,
+        means="with --observed: libraries of the target that no process had mapped",
+        matters="they cost bytes of the budget for a case that was not tried, or for none",
+        mend="leave out what nothing imports; exercise every kind of request before believing it",
+        source=f"{_MAPS}; `invoke verify` writes what it saw after the last warm call of each photo",
+    ),
+    Rule(
+        key="mapped-later",
+        severity=Severity.NOTE,
+        judge=_mapped_later,
+        means="with --observed: what was mapped beyond the libraries that programs need at their start, and why",
+        matters="import and dlopen find files that ldd of the program does not show; their faults show late",
+        mend="nothing; name them as entry points where files are chosen by closure",
+        source=f"{_MAPS}; dlopen(3); Python library reference, importlib.machinery.ExtensionFileLoader",
+    ),
+)
