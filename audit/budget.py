@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from audit.errors import ConfigError
 from audit.profiles import limit_named, profiles_named
-from audit.tree import glob_expression
+from audit.tree import glob_expression, inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -143,11 +143,12 @@ def _of_row(row: BudgetRow, target: Tree, measured: Sizes, at: str) -> Budget:
     """Measure what a row of audit.toml is about; what it names need not be there."""
     label = {"whole": "whole", "files": row.name}.get(row.scope, f"{row.scope} {row.name}")
     paths: frozenset[str] | None = None
+    hidden = 0
     if row.scope == "layer":
-        number = int(row.name)
-        there = number <= len(target.layers)
-        used = target.layers[number - 1].size if there else 0
-        paths = frozenset()
+        found = target.layers[int(row.name) - 1 : int(row.name)]
+        there, used = bool(found), sum(layer.size for layer in found)
+        paths = frozenset(inside(at, path) for layer in found for path in layer.paths)
+        hidden = sum(lost.size for layer in found for lost in layer.lost)
     elif row.scope == "whole":
         there, used = True, _whole(target, measured, packed=row.packed)
     else:
@@ -167,6 +168,7 @@ def _of_row(row: BudgetRow, target: Tree, measured: Sizes, at: str) -> Budget:
         reason=row.reason,
         packed=row.packed,
         paths=paths,
+        hidden=hidden,
         empty=not there,
     )
 

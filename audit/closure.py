@@ -18,7 +18,8 @@ from audit.copying import copy_paths
 from audit.elf import Elf
 from audit.errors import AuditError, UnresolvedError
 from audit.graph import Broken, Linker
-from audit.loader import How, read_conf
+from audit.ldcache import CACHE
+from audit.loader import How
 from audit.readers.folder import read_folder
 from audit.tree import parents
 
@@ -40,7 +41,7 @@ def closure(tree: Tree, entry_points: Iterable[str]) -> frozenset[str]:
     Entry points are ELF programs, ELF plugins (as loaded by dlopen), scripts with a `#!` line, or any other
     file, which is kept as it is. The result holds the files, everything reached through DT_NEEDED and
     PT_INTERP, and every symlink and folder on the way, so that a copy of exactly these paths resolves the
-    same. What was found through ld.so.conf brings /etc/ld.so.cache along.
+    same. What was found through /etc/ld.so.cache brings that along.
 
     Raises:
         UnresolvedError: something is missing; the text lists all of it.
@@ -109,8 +110,8 @@ class _Closure:
             ] = None
             return
         self.opened.add(edge.opened)
-        if edge.how is How.CONF:
-            self.opened.update(read_conf(self.tree).files)
+        if edge.how is How.CACHE:
+            self.opened.add(CACHE)
 
     def _shebang(self, real: str) -> list[str]:
         head = self.tree.read(real, MAX_SHEBANG_BYTES) or b""

@@ -134,7 +134,7 @@ def parse_config(text: str, name: str, rules: Iterable[Rule], today: dt.date) ->
     known = {rule.key: rule for rule in rules}
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError, as a number too long is
         raise ConfigError(f"{name} is no TOML: {error}.") from error
     _only(document, ("platforms", "parameters", "rule", "budget", "waiver"), name)
     platforms = document.get("platforms", list(DEFAULT_PLATFORMS))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
+import struct
 from dataclasses import dataclass, field
-from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from elftools.common.exceptions import ELFError
-from elftools.common.utils import struct_parse
 from elftools.elf.elffile import ELFFile
+from elftools.elf.enums import ENUM_D_TAG_COMMON, ENUM_P_TYPE_BASE
 
 from audit.segments import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 MAGIC = b"\x7fELF"
 
@@ -42,6 +42,15 @@ _MACHINES = {
     "EM_S390": "s390x",
     "EM_RISCV": "riscv",
 }
+
+
+# pyelftools parses tables record by record, 20 µs each, and a file may claim thousands: they are read in bulk.
+# gABI chapter 5: the fields of a program header in the order of Segment, and where they stand.
+_PROGRAM_HEADER = {64: ("IIQQQQQQ", (0, 1, 2, 3, 5, 6, 7)), 32: ("IIIIIIII", (0, 6, 1, 2, 4, 5, 7))}
+_SEGMENT_TYPES = {code: name for name, code in ENUM_P_TYPE_BASE.items() if isinstance(code, int)}
+_DYNAMIC = {64: "QQ", 32: "II"}
+_TAGS = {code: name for name, code in ENUM_D_TAG_COMMON.items() if isinstance(code, int)}
+_VERNEED, _VERNAUX = "HHIII", "IHHII"  # LSB Core 10.7.4
 
 
 class NotElfError(Exception):
@@ -133,7 +142,7 @@ def read_elf(file: IO[bytes]) -> Elf:
         return _read(file)
     except ELFError as error:
         raise BadElfError(f"cut short or malformed: {error or type(error).__name__}") from error
-    except (ValueError, OverflowError, OSError, AssertionError, LookupError) as error:
+    except (ValueError, OverflowError, OSError, AssertionError, LookupError, struct.error) as error:
         # What pyelftools and the file object raise on offsets and numbers that make no sense.
         raise BadElfError(f"malformed: {error or type(error).__name__}") from error
 
@@ -142,9 +151,9 @@ def _read(file: IO[bytes]) -> Elf:
     elf = ELFFile(file)
     size = file.seek(0, os.SEEK_END)
     header = elf.header
-    segments = list(_segments(elf, file, size))
-    dynamics = [s for s in segments if s["p_type"] == "PT_DYNAMIC"]
-    interps = [s for s in segments if s["p_type"] == "PT_INTERP"]
+    segments = tuple(_segments(elf, file, size))
+    dynamics = [segment for segment in segments if segment.type == "PT_DYNAMIC"]
+    interps = [segment for segment in segments if segment.type == "PT_INTERP"]
     abi = Abi(
         machine=_MACHINES.get(header["e_machine"], str(header["e_machine"]).removeprefix("EM_").lower()),
         bits=elf.elfclass,
@@ -159,44 +168,39 @@ def _read(file: IO[bytes]) -> Elf:
         "defects": tuple(_defects(header, size)),
         "flags": header["e_flags"],
         "osabi": elf.e_ident_raw[7],
-        "segments": tuple(_segment(row) for row in segments),
+        "segments": segments,
     }
     if interps:
-        known["interp"] = _strings(file, interps[0]["p_offset"], [0])[0]
+        known["interp"] = _strings(file, interps[0].offset, [0])[0]
     if dynamics:
         known.update(_dynamic(elf, file, segments, dynamics[-1]))
     return Elf(**known)
 
 
-def _segments(elf: ELFFile, file: IO[bytes], size: int) -> Iterator[Mapping[str, Any]]:
+def _order(elf: ELFFile) -> str:
+    return "<" if elf.little_endian else ">"
+
+
+def _segments(elf: ELFFile, file: IO[bytes], size: int) -> Iterator[Segment]:
     header = elf.header
-    count, length = header["e_phnum"], elf.structs.Elf_Phdr.sizeof()
+    layout, places = _PROGRAM_HEADER[elf.elfclass]
+    layout = _order(elf) + layout
+    count, length = header["e_phnum"], struct.calcsize(layout)
     if count == 0:
         return
     if count > MAX_PROGRAM_HEADERS:
         raise BadElfError(f"claims {count} program headers")
     if header["e_phentsize"] != length:
         raise BadElfError(f"program headers of {header['e_phentsize']} bytes instead of {length}")
-    table = BytesIO(_window(file, header["e_phoff"], count * length, "program headers"))
-    for _ in range(count):
-        segment = struct_parse(elf.structs.Elf_Phdr, table)
-        end = segment["p_offset"] + segment["p_filesz"]
+    table = _window(file, header["e_phoff"], count * length, "program headers")
+    for row in struct.iter_unpack(layout, table):
+        code, *rest = (row[place] for place in places)
+        segment = Segment(_SEGMENT_TYPES.get(code, str(code)), *rest)
+        end = segment.offset + segment.file_size
         # In a relocatable or core file, and for notes split off by objcopy, bytes may lie elsewhere.
-        if segment["p_type"] in ("PT_LOAD", "PT_DYNAMIC", "PT_INTERP") and end > size:
-            raise BadElfError(f"cut short: {segment['p_type']} ends at byte {end} of a file of {size}")
+        if segment.type in ("PT_LOAD", "PT_DYNAMIC", "PT_INTERP") and end > size:
+            raise BadElfError(f"cut short: {segment.type} ends at byte {end} of a file of {size}")
         yield segment
-
-
-def _segment(row: Mapping[str, Any]) -> Segment:
-    return Segment(
-        type=str(row["p_type"]),
-        flags=row["p_flags"],
-        offset=row["p_offset"],
-        address=row["p_vaddr"],
-        file_size=row["p_filesz"],
-        memory_size=row["p_memsz"],
-        align=row["p_align"],
-    )
 
 
 def _defects(header: Mapping[str, Any], size: int) -> Iterator[str]:
@@ -209,9 +213,7 @@ def _defects(header: Mapping[str, Any], size: int) -> Iterator[str]:
 _STRINGS = {"DT_NEEDED": "needed", "DT_SONAME": "soname", "DT_RPATH": "rpath", "DT_RUNPATH": "runpath"}
 
 
-def _dynamic(
-    elf: ELFFile, file: IO[bytes], segments: list[Mapping[str, Any]], segment: Mapping[str, Any]
-) -> dict[str, Any]:
+def _dynamic(elf: ELFFile, file: IO[bytes], segments: Sequence[Segment], segment: Segment) -> dict[str, Any]:
     tags = _tags(elf, file, segment)
     first = {tag: values[0] for tag, values in tags.items()}
     flags = first.get("DT_FLAGS_1", 0)
@@ -234,7 +236,7 @@ def _dynamic(
     }
 
 
-def _tables(segments: list[Mapping[str, Any]], first: Mapping[str, int]) -> Tables:
+def _tables(segments: Sequence[Segment], first: Mapping[str, int]) -> Tables:
     def at(tag: str) -> int | None:
         return _offset(segments, first[tag]) if tag in first else None
 
@@ -254,42 +256,42 @@ def _tables(segments: list[Mapping[str, Any]], first: Mapping[str, int]) -> Tabl
     )
 
 
-def _tags(elf: ELFFile, file: IO[bytes], segment: Mapping[str, Any]) -> dict[str, list[int]]:
-    length = elf.structs.Elf_Dyn.sizeof()
-    if segment["p_filesz"] > MAX_DYNAMIC_BYTES:
-        raise BadElfError(f"claims a dynamic section of {segment['p_filesz']} bytes")
-    raw = BytesIO(_window(file, segment["p_offset"], segment["p_filesz"], "dynamic section"))
+def _tags(elf: ELFFile, file: IO[bytes], segment: Segment) -> dict[str, list[int]]:
+    layout = _order(elf) + _DYNAMIC[elf.elfclass]
+    if segment.file_size > MAX_DYNAMIC_BYTES:
+        raise BadElfError(f"claims a dynamic section of {segment.file_size} bytes")
+    raw = _window(file, segment.offset, segment.file_size, "dynamic section")
     tags: dict[str, list[int]] = {}
-    for _ in range(segment["p_filesz"] // length):
-        tag = struct_parse(elf.structs.Elf_Dyn, raw)
-        if tag["d_tag"] == "DT_NULL":
+    whole = len(raw) // struct.calcsize(layout) * struct.calcsize(layout)
+    for code, value in struct.iter_unpack(layout, raw[:whole]):
+        if code == 0:  # DT_NULL
             return tags
-        tags.setdefault(tag["d_tag"], []).append(tag["d_val"])
+        tags.setdefault(_TAGS.get(code, str(code)), []).append(value)
     raise BadElfError("the dynamic section does not end with DT_NULL")
 
 
 def _verneed(
-    elf: ELFFile, file: IO[bytes], segments: list[Mapping[str, Any]], first: Mapping[str, int]
+    elf: ELFFile, file: IO[bytes], segments: Sequence[Segment], first: Mapping[str, int]
 ) -> Iterator[tuple[int, list[int]]]:
     """Give, for each library, where its name and those of its needed versions stand in the string table."""
     file.seek(_offset(segments, first["DT_VERNEED"]))
-    table = BytesIO(file.read(MAX_VERNEED_BYTES))
+    table, order = file.read(MAX_VERNEED_BYTES), _order(elf)
     at, left = 0, MAX_VERSIONS
     for _ in range(first.get("DT_VERNEEDNUM", 0)):
-        need = struct_parse(elf.structs.Elf_Verneed, table, at)
-        left -= 1 + need["vn_cnt"]
+        _, count, library, into, following = struct.unpack_from(order + _VERNEED, table, at)
+        left -= 1 + count
         if left < 0:
             raise BadElfError(f"claims more than {MAX_VERSIONS} needed symbol versions")
         names: list[int] = []
-        aux = at + need["vn_aux"]
-        for _ in range(need["vn_cnt"]):
-            version = struct_parse(elf.structs.Elf_Vernaux, table, aux)
-            names.append(version["vna_name"])
-            aux += version["vna_next"]
-        yield need["vn_file"], names
-        if not need["vn_next"]:
+        aux = at + into
+        for _ in range(count):
+            _, _, _, name, next_ = struct.unpack_from(order + _VERNAUX, table, aux)
+            names.append(name)
+            aux += next_
+        yield library, names
+        if not following:
             break
-        at += need["vn_next"]
+        at += following
 
 
 def _strings(file: IO[bytes], table: int, wanted: Iterable[int]) -> dict[int, str]:
@@ -309,11 +311,11 @@ def _strings(file: IO[bytes], table: int, wanted: Iterable[int]) -> dict[int, st
     return found
 
 
-def _offset(segments: list[Mapping[str, Any]], address: int) -> int:
+def _offset(segments: Sequence[Segment], address: int) -> int:
     for segment in segments:
-        start = segment["p_vaddr"]
-        if segment["p_type"] == "PT_LOAD" and start <= address < start + segment["p_filesz"]:
-            return int(segment["p_offset"] + address - start)
+        start = segment.address
+        if segment.type == "PT_LOAD" and start <= address < start + segment.file_size:
+            return segment.offset + address - start
     raise BadElfError(f"address {address:#x} lies in no loaded segment")
 
 

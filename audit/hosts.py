@@ -36,9 +36,11 @@ _STARTERS = {
 # execve(2): the kernel reads this much of a script's first line, and follows four interpreters.
 _MAX_SHEBANG_BYTES = 256
 _MAX_INTERPRETERS = 4
-# Files that are searched for the names of libraries they might load.
-_MAX_SEARCHED_BYTES = 64 << 20
-_MAX_SEARCHED_IN_ALL = 512 << 20
+# Files are searched piece by piece for the names of libraries they might load; packed ones only as far as it is worth
+# inflating them for that.
+_MAX_INFLATED_BYTES = 64 << 20
+_MAX_SEARCHED_IN_ALL = 1 << 30
+_PIECE_BYTES = 8 << 20
 _MAX_NAME = 100
 _NAME = re.compile(rb"[\w.+-]+\Z")
 _REST = re.compile(rb"\.so[\w.]*")
@@ -140,7 +142,10 @@ def _started(analysis: Analysis, word: str) -> str | None:
 
 
 def _head(analysis: Analysis, real: str) -> bytes:
-    head = _content(analysis, real, _MAX_SHEBANG_BYTES)
+    try:
+        head = analysis.tree.read(real, _MAX_SHEBANG_BYTES) or b""
+    except UnreadableEntryError:
+        return b""
     return head[2:].split(b"\n")[0] if head.startswith(b"#!") else b""
 
 
@@ -160,15 +165,28 @@ def _dlopened(analysis: Analysis, reached: Iterable[str], left: Iterable[str]) -
     entries = analysis.tree.entries
     own = (file.path for file in analysis.sizes.files if file.path.endswith(".py"))
     for path in (*sorted(reached), *own):
-        size = entries[path].size
-        if size > min(_MAX_SEARCHED_BYTES, room):
+        entry = entries[path]
+        packed = entry.compressed not in (None, entry.size)
+        if entry.size > room or (packed and entry.size > _MAX_INFLATED_BYTES):
             continue
-        room -= size
-        for word in _names(_content(analysis, path, size)):
+        room -= entry.size
+        for word in _words(analysis, path):
             library = wanted.get(word)
             if library not in (None, path) and word not in needs.get(path, ()):
                 named.setdefault(library, path)
     return named
+
+
+def _words(analysis: Analysis, path: str) -> Iterator[bytes]:
+    """Give what looks like the file name of a library in a file; pieces overlap by more than such a name."""
+    try:
+        with analysis.tree.entries[path].open() as content:
+            before = b""
+            while piece := content.read(_PIECE_BYTES):
+                yield from _names(before + piece)
+                before = piece[-2 * _MAX_NAME :]
+    except UnreadableEntryError:  # the rule of unreadable entries says so
+        return
 
 
 def _needs(analysis: Analysis, path: str) -> set[bytes]:
@@ -177,13 +195,6 @@ def _needs(analysis: Analysis, path: str) -> set[bytes]:
     return (
         {os.fsencode(name) for name in (*elf.needed, elf.soname) if name} if isinstance(elf, Elf) else set()
     )
-
-
-def _content(analysis: Analysis, path: str, size: int) -> bytes:
-    try:
-        return analysis.tree.read(path, size) or b""
-    except UnreadableEntryError:
-        return b""
 
 
 def _names(content: bytes) -> Iterator[bytes]:

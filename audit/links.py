@@ -66,5 +66,5 @@ def _fault(tree: Tree, path: str, *, rooted: bool) -> LinkFault | None:
         if absolute and not rooted:
             return "outside"
         here = "/" if absolute else here
-        todo.extend(entry.target.split("/")[::-1])
+        todo.extend(tree.follow(entry.target))
     return None

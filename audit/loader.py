@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections import deque
 from dataclasses import dataclass
 from enum import Enum
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
-from audit.errors import UnreadableEntryError
+from audit.ldcache import best, read_cache
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from audit.elf import Abi, Elf
     from audit.tree import Tree
 
-MAX_CONF_BYTES = 1 << 20
-MAX_CONF_FILES = 1000
-CACHE = "/etc/ld.so.cache"
 HIGHEST_LEVEL = 4  # x86-64 psABI, "Micro-Architecture Levels"
 
 
@@ -31,7 +26,7 @@ class How(Enum):
     RPATH = "RPATH"
     LIBRARY_PATH = "LD_LIBRARY_PATH"
     RUNPATH = "RUNPATH"
-    CONF = "ld.so.conf"
+    CACHE = "ld.so.cache"
     DEFAULT = "default path"
     INTERP = "interpreter"
     NOT_FOUND = "not found"
@@ -59,10 +54,13 @@ PLATFORMS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loader:
-    """What the loader of one tree for one ABI has been told: folders to search, and values for its tokens."""
+    """What the loader of one tree for one ABI has been told: folders to search, and values for its tokens.
+
+    `cache` holds where ld.so.cache leads, by name, but for what lies in the default folders anyway.
+    """
 
     library_path: str
-    conf: tuple[str, ...]
+    cache: Mapping[str, str]
     default: tuple[str, ...]
     lib: str
     platform: str
@@ -104,43 +102,43 @@ def loader_of(tree: Tree, abi: Abi, level: int = 1) -> Loader:
     lib = multiarch if on_debian else row.lib
     folders = dict.fromkeys((lib, "lib"))
     default = tuple(f"{top}/{folder}" for folder in folders for top in ("", "/usr"))
-    system = {tree.resolve(folder) for folder in default}
-    # What ldconfig(8) found in the default folders is not worth the name of the file that repeats them.
-    conf = tuple(folder for folder in read_conf(tree).folders if tree.resolve(folder) not in system)
+    system = {real for folder in default if (real := tree.resolve(folder))}
+    hwcaps = hwcaps_of(abi, level)
+    cached = {name: best(found, hwcaps) for name, found in read_cache(tree, abi).items()}
+    # What ldconfig(8) found in the default folders is not worth the name of the file that repeats them. With
+    # -z nodefaultlib the loader does not take it from there either.
+    cache = {
+        name: path
+        for name, path in cached.items()
+        if path and tree.resolve(posixpath.dirname(path).partition("/glibc-hwcaps/")[0]) not in system
+    }
     return Loader(
         library_path=tree.config.environment.get("LD_LIBRARY_PATH", ""),
-        conf=conf,
+        cache=cache,
         default=default,
         lib=lib,
         platform=row.platform,
         working_dir=tree.config.working_dir or "/",
-        hwcaps=hwcaps_of(abi, level),
+        hwcaps=hwcaps,
     )
 
 
-def searches(loader: Loader, requester: Loaded, program: Loaded) -> Iterator[tuple[How, tuple[str, ...]]]:
-    """List the folders in which a name without slash is looked for, rule by rule.
+def searches(
+    loader: Loader, needed: str, requester: Loaded, program: Loaded
+) -> Iterator[tuple[How, tuple[str, ...]]]:
+    """List the paths at which a name without slash is looked for, rule by rule.
 
     The order is that of ld.so(8) and of `_dl_map_object` in glibc's elf/dl-load.c: DT_RPATH of the requester,
     of what loaded it and so on, and of the program, all only if the requester has no DT_RUNPATH;
-    LD_LIBRARY_PATH; DT_RUNPATH of the requester alone; the cache; the default folders. `-z nodefaultlib` ends
-    it before the default. Before each folder come its glibc-hwcaps folders; in the cache, whose entries are
-    sorted by them, those of all folders come before all folders.
+    LD_LIBRARY_PATH; DT_RUNPATH of the requester alone; ld.so.cache, whatever ld.so.conf says by now; the default
+    folders. `-z nodefaultlib` ends it before the default. Before each folder come its glibc-hwcaps folders.
     """
+    ends = (*(f"/{caps}/{needed}" for caps in loader.hwcaps), f"/{needed}")
     for how, folders in _searches(loader, requester, program):
-        if not loader.hwcaps:
-            yield how, folders
-        elif how is How.CONF:
-            yield how, (*(f"{folder}/{caps}" for caps in loader.hwcaps for folder in folders), *folders)
+        if how is How.CACHE:
+            yield how, (loader.cache[needed],) if needed in loader.cache else ()
         else:
-            yield (
-                how,
-                tuple(
-                    f"{one.rstrip('/')}{caps}"
-                    for one in folders
-                    for caps in (*map("/".__add__, loader.hwcaps), "")
-                ),
-            )
+            yield how, tuple(folder.rstrip("/") + end for folder in folders for end in ends)
 
 
 def _searches(loader: Loader, requester: Loaded, program: Loaded) -> Iterator[tuple[How, tuple[str, ...]]]:
@@ -151,7 +149,7 @@ def _searches(loader: Loader, requester: Loaded, program: Loaded) -> Iterator[tu
         yield How.LIBRARY_PATH, expand_path(loader, loader.library_path, program.origin, separators=":;")
     if requester.elf.runpath is not None:
         yield How.RUNPATH, expand_path(loader, requester.elf.runpath, requester.origin)
-    yield How.CONF, loader.conf
+    yield How.CACHE, ()
     if not requester.elf.nodeflib:
         yield How.DEFAULT, loader.default
 
@@ -194,58 +192,3 @@ def expand(loader: Loader, text: str, origin: str) -> str | None:
     if not all(values[name] for name in names):
         return None
     return _TOKEN.sub(lambda match: values[match[1] or match[2]], text)
-
-
-def in_cache(name: str) -> bool:
-    """Tell whether ldconfig(8) lists a file of this name: it takes `lib*.so*` and `ld-*.so*` only."""
-    return name.startswith(("lib", "ld-")) and ".so" in name
-
-
-class Conf(NamedTuple):
-    """What /etc/ld.so.conf comes to: the files it is made of, and the folders they name."""
-
-    files: tuple[str, ...]
-    folders: tuple[str, ...]
-
-
-def read_conf(tree: Tree) -> Conf:
-    """Read /etc/ld.so.conf and what it includes as ldconfig(8) does.
-
-    It stands for /etc/ld.so.cache, and counts only where there is one: the loader never reads ld.so.conf.
-    """
-    if tree.resolve(CACHE) is None:
-        return Conf((), ())
-    files: dict[str, None] = {}
-    folders: dict[str, None] = {}
-    lines: deque[tuple[str, str]] = deque([("/etc", "include ld.so.conf")])
-    while lines:
-        beside, line = lines.popleft()
-        word, _, rest = line.partition(" ")
-        if word == "include":
-            found = [
-                path for path in _included(tree, posixpath.join(beside, rest.strip())) if path not in files
-            ]
-            found = found[: MAX_CONF_FILES - len(files)]
-            files.update(dict.fromkeys(found))
-            # What is included stands where it is included, for the order decides.
-            inner = [(posixpath.dirname(path), line) for path in found for line in _conf_lines(tree, path)]
-            lines.extendleft(reversed(inner))
-        elif line.startswith("/"):
-            folders[line.split("=")[0].rstrip("/") or "/"] = None
-    return Conf((CACHE, *files), tuple(folders))
-
-
-def _conf_lines(tree: Tree, path: str) -> list[str]:
-    try:
-        content = tree.read(path, MAX_CONF_BYTES) or b""
-    except UnreadableEntryError:
-        content = b""
-    lines = content.decode("utf-8", "surrogateescape").splitlines()
-    return [line for line in (line.partition("#")[0].replace("\t", " ").strip() for line in lines) if line]
-
-
-def _included(tree: Tree, pattern: str) -> list[str]:
-    folder, wild = posixpath.split(pattern)
-    real = tree.resolve(folder)
-    names = tree.names.get(real, ()) if real else ()
-    return [posixpath.join(folder, name) for name in names if fnmatchcase(name, wild)]

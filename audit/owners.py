@@ -6,6 +6,7 @@ import csv
 import json
 import posixpath
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 from audit.errors import UnreadableEntryError
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 MAX_METADATA_BYTES = 16 << 20
 MAX_PACKAGE_JSON_BYTES = 1 << 20
+# All of them together, and the packages: a Debian has 64,000, and the lists of a desktop are 30 MB.
+MAX_METADATA_IN_ALL = 64 << 20
+MAX_PACKAGES = 100_000
 DPKG = "/var/lib/dpkg"
 NODE_MODULES = "/node_modules/"
 
@@ -33,15 +37,32 @@ class Package:
 
 
 def owners_of(tree: Tree) -> Mapping[str, Package]:
-    """Map paths (without symlinks) to the packages that hold them; npm's and Python's word goes before dpkg's."""
+    """Map files (without symlinks) to the packages that hold them; npm's and Python's word goes before dpkg's."""
     owners: dict[str, Package] = {}
-    for package, listed in (*_dpkg(tree), *_python(tree), *_npm(tree)):
-        for path in listed:
-            owners[path] = package
+    texts = _Texts(tree)
+    for package, listed in chain(_dpkg(texts), _python(texts), _npm(texts)):
+        owners.update((path, package) for path in listed if path in tree.entries)
     return owners
 
 
-def _dpkg(tree: Tree) -> Iterator[tuple[Package, list[str]]]:
+class _Texts:
+    """Reads the files of package managers, up to a sum: many may be links to one that is large."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.left = MAX_METADATA_IN_ALL
+
+    def read(self, path: str, limit: int = MAX_METADATA_BYTES) -> str:
+        """What cannot be read attributes nothing."""
+        try:
+            content = self.tree.read(path, min(limit, self.left)) or b""
+        except UnreadableEntryError:
+            return ""
+        self.left -= len(content)
+        return content.decode("utf-8", "replace")
+
+
+def _dpkg(texts: _Texts) -> Iterator[tuple[Package, list[str]]]:
     """Read /var/lib/dpkg/status and info/*.list; a list may name /lib/… where the tree has /usr/lib/…."""
     folders: dict[str, str | None] = {}
     seen: set[str] = set()
@@ -49,11 +70,11 @@ def _dpkg(tree: Tree) -> Iterator[tuple[Package, list[str]]]:
     def place(listed: str) -> str | None:
         folder, name = posixpath.split(listed)
         if folder not in folders:
-            folders[folder] = tree.resolve(folder)
+            folders[folder] = texts.tree.resolve(folder)
         real = folders[folder]
         return posixpath.join(real, name) if real else None
 
-    for paragraph in _text(tree, f"{DPKG}/status").split("\n\n"):
+    for paragraph in texts.read(f"{DPKG}/status").split("\n\n", MAX_PACKAGES)[:MAX_PACKAGES]:
         fields = dict(
             line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " "
         )
@@ -67,13 +88,13 @@ def _dpkg(tree: Tree) -> Iterator[tuple[Package, list[str]]]:
             f"{DPKG}/info/{name}.list",
             f"{DPKG}/info/{name}:{fields.get('Architecture', '').replace('/', '')}.list",
         )
-        listed = [line for path in lists for line in _text(tree, path).splitlines() if line.startswith("/")]
+        listed = [line for path in lists for line in texts.read(path).splitlines() if line.startswith("/")]
         yield package, [path for line in listed if (path := place(line))]
 
 
-def _python(tree: Tree) -> Iterator[tuple[Package, list[str]]]:
+def _python(texts: _Texts) -> Iterator[tuple[Package, list[str]]]:
     """Read the RECORD of every .dist-info folder (packaging.python.org, "Recording installed projects")."""
-    for path in tree.entries:
+    for path in texts.tree.entries:
         folder, name = posixpath.split(path)
         if name != "RECORD" or not folder.endswith(".dist-info"):
             continue
@@ -81,21 +102,21 @@ def _python(tree: Tree) -> Iterator[tuple[Package, list[str]]]:
         package = Package(manager="python", name=project, version=version)
         site = posixpath.dirname(folder)
         try:
-            rows = [row[0] for row in csv.reader(_text(tree, path).splitlines()) if row]
+            rows = [row[0] for row in csv.reader(texts.read(path).splitlines()) if row]
         except csv.Error:
             rows = []
         yield package, [posixpath.normpath(posixpath.join(site, row)) for row in rows]
 
 
-def _npm(tree: Tree) -> Iterator[tuple[Package, list[str]]]:
+def _npm(texts: _Texts) -> Iterator[tuple[Package, list[str]]]:
     """Give each folder of a node_modules that has a package.json its files (docs.npmjs.com, "folders")."""
     homes: dict[str, list[str]] = {}
-    for path, entry in tree.entries.items():
+    for path, entry in texts.tree.entries.items():
         if entry.kind == "file" and NODE_MODULES in path:
             homes.setdefault(_npm_home(path), []).append(path)
     for home, paths in homes.items():
-        if f"{home}/package.json" in tree.entries:
-            version = _npm_version(_text(tree, f"{home}/package.json", MAX_PACKAGE_JSON_BYTES))
+        if f"{home}/package.json" in texts.tree.entries:
+            version = _npm_version(texts.read(f"{home}/package.json", MAX_PACKAGE_JSON_BYTES))
             name = home.rpartition(NODE_MODULES)[2]
             yield Package(manager="npm", name=name, version=version), paths
 
@@ -114,11 +135,3 @@ def _npm_version(text: str) -> str:
         return ""
     version = document.get("version") if isinstance(document, dict) else None
     return version if isinstance(version, str) else ""
-
-
-def _text(tree: Tree, path: str, limit: int = MAX_METADATA_BYTES) -> str:
-    """Read a package manager's file; what cannot be read attributes nothing."""
-    try:
-        return (tree.read(path, limit) or b"").decode("utf-8", "replace")
-    except UnreadableEntryError:
-        return ""

@@ -17,9 +17,15 @@ class Release(NamedTuple):
     gcc: Version
 
 
-# Oldest first. Sources: sourceware.org/glibc/wiki/Release, section "Distribution Branch Mapping"; each distribution's
-# release notes; the versions of libc6 and libstdc++6 (glibc and libstdc++) in the release as it came out. Ubuntu takes
-# libstdc++6 from the next GCC, so that it is newer than the compiler.
+# Oldest first, each as it came out. Read in November 2026:
+# - packages.debian.org, libstdc++6, for 10 to 13; packages.ubuntu.com, libc6 and libstdc++6, for 24.04 and later.
+#   Ubuntu takes libstdc++6 from the next GCC, so that it is newer than the compiler: 16-20260322 in 26.04 is the branch
+#   before 16.1, and stands here as (16, 0, 1).
+# - docs.redhat.com: the Developer Guide of 6, "Libraries and Runtime Support"; of 10, "C23 support in glibc" (GCC 14).
+# - docs.aws.amazon.com: the AL2023 user guide, "Improved toolchain: gcc, binutils, and glibc", for 2 and 2023.
+# - sourceware.org/glibc/wiki/Release, "Distribution Branch Mapping", for the glibc of what is still maintained.
+# Of the others (Debian 8 and 9, libstdc++6 of Ubuntu before 24.04, GCC of RHEL 7 to 9, Amazon Linux 1) no such page was
+# read: tests/test_audit_releases.py holds all of them against PEP 600's policies, which are made from these systems.
 RELEASES = (
     Release("Debian", "8 jessie", (2, 19), (4, 9, 2)),
     Release("Debian", "9 stretch", (2, 24), (6, 3, 0)),
@@ -35,6 +41,8 @@ RELEASES = (
     Release("Ubuntu", "24.04", (2, 39), (14, 0, 1)),
     Release("Ubuntu", "25.04", (2, 41), (15, 0, 1)),
     Release("Ubuntu", "25.10", (2, 42), (15, 2, 0)),
+    Release("Ubuntu", "26.04", (2, 43), (16, 0, 1)),
+    Release("Ubuntu", "26.10", (2, 44), (16, 2, 0)),
     Release("RHEL", "6", (2, 12), (4, 4, 7)),
     Release("RHEL", "7", (2, 17), (4, 8, 5)),
     Release("RHEL", "8", (2, 28), (8, 5, 0)),
@@ -47,16 +55,18 @@ RELEASES = (
 
 # gcc.gnu.org/onlinedocs/libstdc++/manual/abi.html, "Versioning": the first GCC whose libstdc++ has the last number of
 # GLIBCXX_3.4.N and CXXABI_1.3.N. A release before .1.0, as Ubuntu's (12, 0, 1), is the branch shortly before it and
-# has its versions.
+# has its versions. Of GLIBCXX_3.4.19 the manual says 4.8.3: it came to the branch before, so that Ubuntu 14.04 and
+# RHEL 7.0 have it in their 4.8.2.
 _GLIBCXX = {
     0: (3, 4, 0), 1: (3, 4, 1), 2: (3, 4, 2), 3: (3, 4, 3), 4: (4, 0), 5: (4, 0, 1), 6: (4, 0, 2), 7: (4, 0, 3),
     8: (4, 1, 1), 9: (4, 2), 10: (4, 3), 11: (4, 4), 12: (4, 4, 1), 13: (4, 4, 2), 14: (4, 5), 15: (4, 6),
-    16: (4, 6, 1), 17: (4, 7), 18: (4, 8), 19: (4, 8, 3), 20: (4, 9), 21: (5,), 22: (6,), 23: (7,), 24: (7, 2),
+    16: (4, 6, 1), 17: (4, 7), 18: (4, 8), 19: (4, 8, 2), 20: (4, 9), 21: (5,), 22: (6,), 23: (7,), 24: (7, 2),
     25: (8,), 26: (9,), 27: (9, 2), 28: (9, 3), 29: (11,), 30: (12,), 31: (13,), 32: (13, 2), 33: (14,), 34: (15,),
+    35: (16,),
 }  # fmt: skip
 _CXXABI = {
     0: (3, 4, 0), 1: (4, 0), 2: (4, 3), 3: (4, 4), 4: (4, 5), 5: (4, 6), 6: (4, 7), 7: (4, 8), 8: (4, 9), 9: (5,),
-    10: (6,), 11: (7,), 12: (9,), 13: (11,), 14: (13,), 15: (14,), 16: (15,),
+    10: (6,), 11: (7,), 12: (9,), 13: (11,), 14: (13,), 15: (14,), 16: (15,), 17: (16,),
 }  # fmt: skip
 
 _VERSION = re.compile(r"(GLIBC|GLIBCXX|CXXABI|GCC)_(\d{1,4}(?:\.\d{1,4}){0,3})")

@@ -98,6 +98,6 @@ def sections_of(tree: Tree, paths: Iterable[str]) -> Mapping[str, tuple[Section,
 def _at(file: IO[bytes], offset: int, length: int) -> bytes:
     try:
         file.seek(offset)
-    except (OverflowError, OSError):  # farther than any file reaches
+    except (OverflowError, ValueError, OSError):  # farther than any file reaches
         return b""
     return file.read(length)

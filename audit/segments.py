@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 # gABI chapter 5, "Program Header".
 EXECUTE, WRITE = 1, 2
 
+# No file has a .bss of 1 TiB: 'cannot map zero-fill pages' is what the loader says.
+MAX_MEMORY_BYTES = 1 << 40
+
 # The smallest and the largest page that Linux is built with (arch/*/Kconfig); 4 KiB where nothing is said.
 PAGES = {"aarch64": (4096, 65536), "ppc64": (4096, 65536), "loongarch": (4096, 65536)}
 PAGE = (4096, 4096)
@@ -51,8 +54,8 @@ def misplaced(segments: Sequence[Segment], machine: str) -> Iterator[str]:
     for load in loads:
         if (load.address - load.offset) % page:
             yield f"{load}: these disagree modulo the page size {page}, so it cannot be mapped"
-        if load.file_size > load.memory_size:
-            yield f"{load} has {load.file_size} bytes in the file, {load.memory_size} in memory"
+        if load.memory_size >= MAX_MEMORY_BYTES:
+            yield f"{load} asks for {load.memory_size:,} bytes of memory: no process gets them"
     for before, after in pairwise(loads):
         if after.address < before.address:
             yield f"{after} stands behind {before}: LOAD segments must ascend"
@@ -72,6 +75,16 @@ def _mapped_elsewhere(segment: Segment, loads: Sequence[Segment]) -> Iterator[st
             return
     if loads and segment.type != "PT_TLS":  # without initial values, nothing of it is mapped
         yield f"{segment} lies in no LOAD segment"
+
+
+def overfull(segments: Sequence[Segment]) -> Iterator[str]:
+    """Give the LOAD segments with more bytes in the file than in memory, which gABI chapter 5 rules out.
+
+    The kernel does not start such a program; the loader of glibc maps such a library, whose last bytes share a page.
+    """
+    for load in segments:
+        if load.type == "PT_LOAD" and load.file_size > load.memory_size:
+            yield f"{load} has {load.file_size} bytes in the file, {load.memory_size} in memory"
 
 
 def misaligned(segments: Sequence[Segment], machine: str) -> Iterator[str]:

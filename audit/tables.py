@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 WIDTH = 100
 LARGEST = 10
 SHOWN_LIBRARIES = 25
+SHORTEST_NAME = 8
+# What the classic builder writes before each step that runs nothing, and before each that does.
+_STARTS = re.compile(r"^/bin/sh -c (#\(nop\)\s*)?")
 
 
 def as_tables(  # noqa: PLR0913 - options of one report, by keyword
@@ -44,6 +48,7 @@ def as_tables(  # noqa: PLR0913 - options of one report, by keyword
         _summary(analysis),
         _linkage(analysis) if verbose else _libraries(analysis),
         _hardening(analysis) if verbose else "",
+        _layers(analysis),
         _packages(analysis),
         _files(analysis),
         _budgets(analysis),
@@ -51,9 +56,22 @@ def as_tables(  # noqa: PLR0913 - options of one report, by keyword
         _changes(changes) if changes is not None else "",
         _waived(waived),
         _findings(findings),
+        _not_judged(analysis),
         verdict(analysis, findings, fail_on),
     )
     return "\n\n".join(section for section in sections if section)
+
+
+def _not_judged(analysis: Analysis) -> str:
+    """Say, before the verdict, what it leaves open: whether the system has what the package needs of it."""
+    left = analysis.left_to_system
+    if left is None or not left.users:
+        return ""
+    text = (
+        f"Not judged: whether the system has what {len(left.users)} libraries that are not inside must offer. "
+        f"Name where it will be unpacked: --runtime {left.likely or 'IMAGE'}"
+    )
+    return textwrap.fill(text, WIDTH, break_on_hyphens=False)
 
 
 def verdict(analysis: Analysis, findings: Sequence[Finding], fail_on: Severity = Severity.ERROR) -> str:
@@ -63,14 +81,15 @@ def verdict(analysis: Analysis, findings: Sequence[Finding], fail_on: Severity =
         for severity in sorted(Severity, reverse=True)
         if (count := sum(finding.severity == severity for finding in findings))
     ]
-    word = "NOT GOOD" if exit_status(findings, fail_on) else "good"
+    bad = exit_status(findings, fail_on)
+    word = "NOT GOOD" if bad else "good, without --runtime" if _not_judged(analysis) else "good"
     size = analysis.target.archive_size
     rest = (
         f"{len(analysis.elves)} native files, "
         f"{f'{analysis.sizes.size:,} bytes' if size is None else f'{size:,} bytes of zip'}, "
         f"{', '.join(counts) or 'no findings'}."
     )
-    name = shorten(analysis.target.name, WIDTH - len(f"Verdict: {word}. : {rest}"))
+    name = shorten(analysis.target.name, max(SHORTEST_NAME, WIDTH - len(f"Verdict: {word}. : {rest}")))
     return f"Verdict: {word}. {name}: {rest}"
 
 
@@ -123,11 +142,12 @@ def _libraries(analysis: Analysis) -> str:
 
 
 def _unresolved(analysis: Analysis) -> str:
+    left = analysis.left_to_system
     rows = [
         (shorten(path, 44), shorten(edge.needed, 24), shorten(edge.problem or "not found", 26))
         for path, edges in analysis.graph.edges.items()
         for edge in edges
-        if edge.path is None
+        if edge.path is None and not (left and left.covers(path, edge.needed))
     ]
     return _table("Unresolved", ("file", "needs", "why"), rows, ("left",) * 3)
 
@@ -160,6 +180,26 @@ def _hardening(analysis: Analysis) -> str:
     ]
     headers = ("file", "RELRO", "now", "PIE", "canary", "fortified", "plain")
     return _table("Hardening", headers, rows, ("left",) * 5 + ("right",) * 2)
+
+
+def _layers(analysis: Analysis) -> str:
+    """Show the largest layers, in their order, where there is more than one."""
+    layers = list(enumerate(analysis.target.layers, 1))
+    if len(layers) < 2:
+        return ""
+    largest = sorted(sorted(layers, key=lambda row: -row[1].size)[:LARGEST], key=lambda row: row[0])
+    rows = [
+        (
+            f"{number}",
+            shorten(_STARTS.sub("", layer.command), 50),
+            f"{layer.files:,}",
+            f"{layer.size:,}",
+            f"{sum(lost.size for lost in layer.lost):,}",
+        )
+        for number, layer in largest
+    ]
+    headers = ("", "layer, made by", "files", "bytes", "hidden later")
+    return _table(_title("Layers", rows, layers), headers, rows, ("right", "left") + ("right",) * 3)
 
 
 def _packages(analysis: Analysis) -> str:

@@ -76,3 +76,32 @@ def test_implied_folders_count_as_entries(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(module, "MAX_ENTRIES", 50)
     with pytest.raises(TooLargeError, match="more than 50 files"):
         TreeBuilder("x").add("a/" * 60 + "b", FILE)
+
+
+def test_a_path_of_thousands_of_folders_is_no_recursion() -> None:
+    builder = TreeBuilder("x")
+    builder.put("/a" * 2000, FILE)
+    assert len(builder.entries) == 2001
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        ("MAX_ENTRIES", "more than 3 files:"),
+        ("MAX_STORED", "in its layers"),
+        ("MAX_NAME_BYTES", "bytes of names"),
+    ],
+)
+def test_more_than_any_real_target_holds_is_refused(
+    limit: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, limit, 3)
+    builder = TreeBuilder("x")
+    with pytest.raises(TooLargeError, match=words):
+        builder.lay_over((name, FILE) for name in ("a", "bb", "ccc", "d"))
+
+
+def test_a_name_of_a_megabyte_is_shown_in_part() -> None:
+    builder = TreeBuilder("x")
+    builder.add("n" * (1 << 20), FILE)
+    assert len(builder.anomalies[0].name) == module.MAX_SHOWN_NAME

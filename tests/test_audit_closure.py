@@ -65,11 +65,9 @@ def test_symlinks_and_folders_on_the_way_are_kept_and_nothing_else(tmp_path: Pat
     }
 
 
-def test_what_the_cache_found_brings_the_cache_and_its_sources(tmp_path: Path) -> None:
+def test_what_the_cache_found_brings_the_cache(tmp_path: Path) -> None:
     tree = read_folder(root_of("ld-so-conf-with-include", tmp_path))
-    assert {"/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d/two.conf"} <= closure(
-        tree, ["/app/prog"]
-    )
+    assert "/etc/ld.so.cache" in closure(tree, ["/app/prog"])
 
 
 def test_a_script_brings_its_interpreter(tmp_path: Path) -> None:

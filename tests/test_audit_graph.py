@@ -90,3 +90,12 @@ def test_a_tree_that_asks_for_too_much_is_refused_in_words(monkeypatch: pytest.M
     tree = tree_of(case_of("rpath-inherited"))
     with pytest.raises(TooLargeError, match="more than 3 look-ups"):
         link(Linker(tree), sorted(tree.entries))
+
+
+def test_more_elf_files_than_any_real_target_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "MAX_ELF_FILES", 1)
+    linker = Linker(read_folder(FIXTURES / "trees" / "rpath-inherited"))
+    first, second, *_ = (path for path in linker.tree.entries if path.endswith((".so", "prog")))
+    linker.elf(first)
+    with pytest.raises(TooLargeError, match="more than 1 ELF files"):
+        linker.elf(second)

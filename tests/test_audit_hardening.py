@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,14 +17,16 @@ from audit.rules.hardening import RULES, SHOWN
 FILES = Path(__file__).parent / "fixtures" / "elf" / "protection" / "files"
 
 
-def analysis(*names: str, **contents: bytes) -> audit.Analysis:
+def zipped(contents: Mapping[str, bytes]) -> audit.Tree:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        for name in names:
-            archive.writestr(name, (FILES / name).read_bytes())
         for name, content in contents.items():
             archive.writestr(name, content)
-    return audit.analyse(read_zip(file, "action.zip"))
+    return read_zip(file, "action.zip")
+
+
+def analysis(*names: str, **contents: bytes) -> audit.Analysis:
+    return audit.analyse(zipped({**{name: (FILES / name).read_bytes() for name in names}, **contents}))
 
 
 def protections(name: str) -> Hardening:
@@ -89,7 +92,7 @@ def test_names_of_checked_functions_are_those_of_this_machines_libc() -> None:
         (
             "execstack.so",
             "executable-stack",
-            "/execstack.so: it makes the stack executable: PT_GNU_STACK asks for it",
+            "/execstack.so: it makes the stack executable: PT_GNU_STACK asks for it; glibc 2.41 and later refuse",
         ),
         ("textrel.so", "text-relocations", "/textrel.so: the loader must write into its code (DT_TEXTREL)"),
         (
@@ -119,7 +122,33 @@ def test_a_library_without_word_on_its_stack_makes_it_executable() -> None:
     header = (0x6474E551).to_bytes(4, "little")
     assert content.count(header) == 1
     found = findings(analysis(**{"a.so": content.replace(header, bytes(4))}))
-    assert found["executable-stack"] == ["/a.so: it makes the stack executable: it has no PT_GNU_STACK"]
+    assert found["executable-stack"] == [
+        "/a.so: it makes the stack executable: it has no PT_GNU_STACK; glibc 2.41 and later refuse to dlopen it"
+    ]
+
+
+def in_runtime(glibc: str, *, name: str = "execstack.so") -> audit.Analysis:
+    banner = f"\0GNU C Library (Debian GLIBC {glibc}-1) stable release version {glibc}.\nCopyright\0".encode()
+    runtime = {"usr/lib/x86_64-linux-gnu/libc.so.6": banner, "usr/lib64/ld-linux-x86-64.so.2": b""}
+    return audit.analyse(
+        zipped({name: (FILES / name).read_bytes()}), runtime=zipped(runtime), machine="x86-64", at="/action"
+    )
+
+
+@pytest.mark.parametrize(
+    ("glibc", "rule", "words"),
+    [
+        ("2.40", "executable-stack", "it makes the stack executable: PT_GNU_STACK asks for it; glibc 2.41"),
+        ("2.41", "refused-stack", "glibc 2.41 of its runtime refuses to dlopen it: PT_GNU_STACK asks for it"),
+        ("2.43", "refused-stack", "glibc 2.43 of its runtime refuses to dlopen it: PT_GNU_STACK asks for it"),
+    ],
+)
+def test_whether_a_library_with_such_a_stack_loads_depends_on_the_runtimes_glibc(
+    glibc: str, rule: str, words: str
+) -> None:
+    found = findings(in_runtime(glibc))
+    assert found[rule][0].startswith(f"/action/execstack.so: {words}")
+    assert {rule} == found.keys() & {"executable-stack", "refused-stack"}
 
 
 def test_what_is_usual_is_one_note_with_the_largest_files() -> None:
@@ -130,9 +159,9 @@ def test_what_is_usual_is_one_note_with_the_largest_files() -> None:
     assert message.endswith(f" and {9 - SHOWN} smaller ones")
 
 
-def test_no_rule_of_the_group_is_an_error_and_each_explains_itself() -> None:
+def test_only_what_keeps_a_library_from_loading_is_an_error_and_each_rule_explains_itself() -> None:
     for rule in RULES:
-        assert rule.severity < Severity.ERROR
+        assert (rule.severity == Severity.ERROR) == (rule.key == "refused-stack")
         assert all((rule.means, rule.matters, rule.mend, rule.source))
 
 

@@ -131,7 +131,7 @@ def test_a_package_or_folder_has_no_owners_to_judge(tmp_path: Any) -> None:
         ({"Labels": {"deploy": f"key {AWS_KEY}"}}, "label deploy: looks like a secret: an AWS access key"),
         (
             {"history": [{"created_by": "|1 DB_PASSWORD=hunter2-hunter2 /bin/sh -c make"}]},
-            "history, step 1: looks like a secret: DB_PASSWORD",
+            "history: in step 1, looks like a secret: DB_PASSWORD",
         ),
     ],
 )
@@ -185,3 +185,14 @@ def test_a_setting_is_judged_by_name_and_value() -> None:
     assert is_secret("DB_PASSWORD", "hunter2-hunter2")
     assert not is_secret("DB_PASSWORD", "/run/secrets/db")
     assert not is_secret("DB_PASSWORD_HINT", "hunter2-hunter2")
+
+
+@pytest.mark.parametrize(("accounts", "rules"), [(True, {"unknown-owner", "set-id"}), (False, set())])
+def test_owners_and_modes_count_in_a_tar_that_is_a_root_file_system(accounts: bool, rules: set[str]) -> None:  # noqa: FBT001
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        for name in ("project-1/main", *(["etc/passwd", "etc/group"] if accounts else [])):
+            member = tarfile.TarInfo(name)
+            member.mode, member.uid = 0o4755, 1000
+            tar.addfile(member, io.BytesIO())
+    assert {*found(audit.read_tar(file, "project-1.tar"))} == rules

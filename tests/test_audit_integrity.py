@@ -219,7 +219,24 @@ def test_an_altered_file_gets_findings_and_no_exception(name: str, changes: list
     assert analysis.hardening is not None
 
 
-ALIGN, ADDRESS, OFFSET = 48, 16, 8  # of a 64-bit program header
+ALIGN, MEMORY, ADDRESS, OFFSET = 48, 40, 16, 8  # of a 64-bit program header
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"), [("full.so", "misaligned-segment"), ("nopie", "misplaced-segment")]
+)
+def test_a_segment_larger_than_its_memory_keeps_programs_alone_from_starting(name: str, rule: str) -> None:
+    data = content(name)
+    (table, count) = struct.unpack_from("<Q", data, 32)[0], struct.unpack_from("<H", data, 56)[0]
+    loads = [at for at in range(table, table + 56 * count, 56) if data[at : at + 4] == b"\1\0\0\0"]
+    size = struct.unpack_from("<Q", data, loads[-1] + 32)[0]
+    assert (rule, "/a.so") in found({"a.so": altered(data, "<Q", loads[-1] + MEMORY, size - 8)})
+
+
+def test_section_headers_farther_than_any_file_reaches_are_none(tmp_path: Path) -> None:
+    (tmp_path / "a.so").write_bytes(altered(content("full.so"), "<Q", 40, (1 << 64) - 64))
+    findings = audit.check(audit.analyse(audit.read(tmp_path / "a.so")))
+    assert "malformed-elf" in {finding.rule for finding in findings}
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64" or sys.platform != "linux", reason="needs this loader")
@@ -230,6 +247,7 @@ ALIGN, ADDRESS, OFFSET = 48, 16, 8  # of a 64-bit program header
         (OFFSET, 0x10, "not page-aligned"),
         (OFFSET, -0x10, "not page-aligned"),
         (ALIGN, 0, ""),
+        (MEMORY, 1 << 40, "cannot map zero-fill pages"),
     ],
 )
 def test_verdicts_are_those_of_this_machines_loader(

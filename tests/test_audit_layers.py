@@ -8,10 +8,12 @@ from itertools import repeat
 
 import pytest
 
+import audit
 from audit.errors import TooLargeError
 from audit.readers import layers as layers_module
 from audit.readers.image import read_image
 from audit.sizes import sizes
+from audit.tables import WIDTH
 from audit.tree import Layer, Lost, Tree
 
 Files = dict[str, bytes | str]
@@ -134,3 +136,28 @@ def test_layers_that_hide_more_than_any_image_does_are_refused(monkeypatch: pyte
     monkeypatch.setattr(layers_module, "MAX_HIDDEN", 3)
     with pytest.raises(TooLargeError, match="hides more than 3 files"):
         image(*repeat(A_HUNDRED, 5))
+
+
+def test_a_layer_knows_its_files_that_no_later_one_hides() -> None:
+    layers = image({"a": b"1", "b": b"2", "d/e": b"3"}, {"a": b"4", ".wh.d": b""}, {"f": b"5"}).layers
+    assert [sorted(layer.paths) for layer in layers] == [["/b"], ["/a"], ["/f"]]
+
+
+def test_the_tables_show_each_layer_with_what_made_it_where_there_are_more_than_one() -> None:
+    history = [{"created_by": f"/bin/sh -c #(nop) COPY {'x' * 200} in"}, {"created_by": "/bin/sh -c rm a"}]
+    two = audit.analyse(image({"a": bytes(1000), "b": b"2"}, {".wh.a": b""}, history=history))
+    lines = audit.as_tables(two, ()).splitlines()
+    at = lines.index("Layers")
+    assert max(map(len, lines)) <= WIDTH
+    assert [line.split()[0] for line in lines[at + 3 : at + 5]] == ["1", "2"]
+    assert lines[at + 3].split()[1] == "COPY"
+    assert lines[at + 3].split()[-3:] == ["2", "1,001", "1,000"]
+    assert lines[at + 4].split()[1:] == ["rm", "a", "0", "0", "0"]
+    assert "Layers" not in audit.as_tables(audit.analyse(image({"a": b"1"})), ())
+
+
+def test_of_many_layers_the_tables_show_the_largest_in_their_order() -> None:
+    layers: list[Files] = [{f"f{number}": bytes(number)} for number in range(14)]
+    lines = audit.as_tables(audit.analyse(image(*layers)), ()).splitlines()
+    at = lines.index("Layers, the 10 largest of 14")
+    assert [int(line.split()[0]) for line in lines[at + 3 : at + 13]] == list(range(5, 15))

@@ -1,4 +1,4 @@
-"""Where a loader looks: its tokens, its default folders on each machine, and what ld.so.conf may hold."""
+"""Where a loader looks: its tokens, its default folders on each machine, what an image's configuration says."""
 
 import io
 from functools import partial
@@ -6,12 +6,12 @@ from functools import partial
 import pytest
 
 from audit.elf import Abi
-from audit.loader import PLATFORMS, Loader, expand, expand_path, in_cache, loader_of, read_conf
+from audit.loader import PLATFORMS, Loader, expand, expand_path, loader_of
 from audit.readers.builder import TreeBuilder
 from audit.tree import Entry, ImageConfig, Tree
 
 X86 = Abi("x86-64", 64, little=True)
-LOADER = Loader(library_path="", conf=(), default=(), lib="lib64", platform="x86_64", working_dir="/srv")
+LOADER = Loader(library_path="", cache={}, default=(), lib="lib64", platform="x86_64", working_dir="/srv")
 
 
 def tree_of(files: dict[str, str], config: ImageConfig | None = None) -> Tree:
@@ -83,25 +83,3 @@ def test_environment_and_working_directory_come_from_the_image() -> None:
     config = ImageConfig(environment={"LD_LIBRARY_PATH": "/x:$ORIGIN"}, working_dir="/w")
     loader = loader_of(tree_of({}, config), X86)
     assert (loader.library_path, loader.working_dir) == ("/x:$ORIGIN", "/w")
-
-
-def test_ld_so_conf_is_read_as_ldconfig_reads_it() -> None:
-    tree = tree_of(
-        {
-            "/etc/ld.so.cache": "",
-            "/etc/ld.so.conf": "include conf.d/*.conf\n\n/last/ # words\nhwcap 0 x\nrelative\n/typed=libc6",
-            "/etc/conf.d/b.conf": "/b\ninclude\t/etc/ld.so.conf\ninclude /etc/none.conf",
-            "/etc/conf.d/a.conf": "\t/a  \n/b\n#/c",
-            "/etc/conf.d/c.off": "/c",
-        }
-    )
-    conf = read_conf(tree)
-    assert conf.folders == ("/a", "/b", "/last", "/typed")
-    assert conf.files == ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/conf.d/a.conf", "/etc/conf.d/b.conf")
-
-
-@pytest.mark.parametrize(
-    ("name", "listed"), [("libm.so.6", True), ("ld-linux.so.2", True), ("plug.so", False), ("libx.a", False)]
-)
-def test_ldconfig_lists_libraries_only(name: str, listed: bool) -> None:  # noqa: FBT001
-    assert in_cache(name) is listed

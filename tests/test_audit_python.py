@@ -184,21 +184,17 @@ GOOD = "m/x.cpython-311-x86_64-linux-gnu.so"
 @pytest.mark.parametrize(
     ("files", "runtime", "found"),
     [
-        ([BAD], RUNTIME, [("foreign-extension", f"/action/{BAD}")]),
+        ([BAD], RUNTIME, [("foreign-extension", "/action/m")]),
         ([GOOD], RUNTIME, []),
-        ([BAD, GOOD], RUNTIME, [("spare-extension", f"/action/{BAD}")]),
-        ([BAD, "m/x.so"], RUNTIME, [("spare-extension", f"/action/{BAD}")]),
-        (
-            [BAD, "m/y.cpython-310-x86_64-linux-gnu.so"],
-            RUNTIME,
-            [("foreign-extension", f"/action/{BAD} and 1 more")],
-        ),
+        ([BAD, GOOD], RUNTIME, [("spare-extension", "/action/m")]),
+        ([BAD, "m/x.so"], RUNTIME, [("spare-extension", "/action/m")]),
+        ([BAD, "m/y.cpython-310-x86_64-linux-gnu.so"], RUNTIME, [("foreign-extension", "/action/m")]),
         (["m/x.abi3.so", "m/y.so"], RUNTIME, []),
         ([BAD], None, []),  # nothing says which Python
         (
             [f"lib/python3.11/site-packages/{BAD}"],
             None,
-            [("foreign-extension", f"/lib/python3.11/site-packages/{BAD}")],
+            [("foreign-extension", "/lib/python3.11/site-packages/m")],
         ),
         ([f"lib/python3.10/site-packages/{BAD}"], None, []),
     ],
@@ -212,7 +208,7 @@ def test_an_extension_for_another_python_is_an_error(
 
 def test_without_a_runtime_the_tags_of_the_wheel_say_which_python() -> None:
     files = {BAD: MATH, **dist("m-1", "cp311-cp311-linux_x86_64", files=(BAD,))}
-    assert ("foreign-extension", f"/{BAD}") in findings(tree(files))
+    assert ("foreign-extension", "/m-1.dist-info") in findings(tree(files))
 
 
 # distributions
@@ -431,7 +427,7 @@ def test_many_distributions_are_one_note() -> None:
             f"{name}/x.so": MATH,
             **dist(f"{name}-1", "py3-none-manylinux_2_31_x86_64", files=(f"{name}/x.so",)),
         }
-    assert findings(tree(files)) == [("platform-needs", "3 distributions with native files")]
+    assert findings(tree(files)) == [("platform-needs", "action.zip")]
 
 
 # NumPy
@@ -473,10 +469,10 @@ def test_an_extension_and_the_numpy_beside_it_must_agree(
     extension: bytes, numpy: str, *, fails: bool
 ) -> None:
     target = tree({"m/x.so": extension, **dist(f"numpy-{numpy}", "py3-none-any")})
-    assert (("numpy-abi", "/m/x.so") in findings(target)) is fails
+    assert (("numpy-abi", "/m") in findings(target)) is fails
     above = tree(dist(f"numpy-{numpy}", site="usr/lib/python3/dist-packages/"))
     alone = tree({"m/x.so": extension})
-    assert (("numpy-abi", "/action/m/x.so") in findings(alone, above)) is fails
+    assert (("numpy-abi", "/action/m") in findings(alone, above)) is fails
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,11 @@ def folder(rule: str) -> Tree:
     return read_folder(TREES / rule)
 
 
+def system(rule: str) -> Tree:
+    """Give the tree as an image, which lacks what is not in it."""
+    return replace(folder(rule), form="image")
+
+
 def content(path: str) -> bytes:
     return (TREES / path).read_bytes()
 
@@ -59,7 +64,7 @@ def test_a_tree_that_loads_has_no_finding_and_status_0() -> None:
 
 
 def test_what_is_needed_and_not_found_is_an_error_with_its_reason() -> None:
-    analysis = audit.analyse(folder("no-elf-file-ends-the-search"))
+    analysis = audit.analyse(system("no-elf-file-ends-the-search"))
     findings = check(analysis)
     assert {finding.rule for finding in findings} == {"unresolved-needed"}
     messages = [finding.message for finding in findings]
@@ -199,7 +204,7 @@ def test_names_from_strangers_do_not_reach_the_terminal_raw() -> None:
 
 
 def test_the_document_says_what_the_tables_say() -> None:
-    analysis = audit.analyse(folder("runpath-not-inherited"), limit=Limit(bytes=1))
+    analysis = audit.analyse(system("runpath-not-inherited"), limit=Limit(bytes=1))
     document = json.loads(json.dumps(audit.as_json(analysis, check(analysis))))
     assert document["schema"] == "under48-audit/1"
     assert document["architecture"] == "x86-64"

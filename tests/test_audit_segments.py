@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from audit.elf import read_elf
-from audit.segments import Segment, largest_page, misaligned, misplaced, stack_executable, writable_code
+from audit.segments import (
+    Segment,
+    largest_page,
+    misaligned,
+    misplaced,
+    overfull,
+    stack_executable,
+    writable_code,
+)
 
 FILES = Path(__file__).parent / "fixtures" / "elf" / "protection" / "files"
 FIRST = Segment("PT_LOAD", 5, 0, 0, 0x1000, 0x1000, 0x1000)
@@ -31,6 +39,12 @@ def test_what_a_linker_or_patchelf_writes_can_be_mapped(path: Path) -> None:
     assert bool(found) == (path.name == "patched-then-stripped.so")
 
 
+def test_a_segment_with_more_bytes_in_the_file_than_in_memory_is_named() -> None:
+    (words,) = overfull((FIRST, SECOND._replace(memory_size=0x700)))
+    assert words == "LOAD (offset 0x1000, address 0x3000) has 2048 bytes in the file, 1792 in memory"
+    assert not list(overfull((FIRST, SECOND)))
+
+
 def test_what_strip_makes_of_a_patched_library_cannot() -> None:
     found = list(misplaced(segments_of("patched-then-stripped.so"), "x86-64"))
     assert (
@@ -44,7 +58,8 @@ def test_what_strip_makes_of_a_patched_library_cannot() -> None:
     ("second", "words"),
     [
         (SECOND._replace(offset=0x1200), "modulo the page size 4096"),
-        (SECOND._replace(memory_size=0x700), "has 2048 bytes in the file, 1792 in memory"),
+        (SECOND._replace(memory_size=1 << 40), "asks for 1,099,511,627,776 bytes of memory"),
+        (SECOND._replace(memory_size=0x700), ""),
         (SECOND._replace(address=0, offset=0), "lies over LOAD (offset 0x0, address 0x0)"),
         (Segment("PT_DYNAMIC", 6, 0x20, 0x40, 8, 8, 8), "is mapped from offset 0x40"),
         (Segment("PT_INTERP", 4, 0x9000, 0x9000, 8, 8, 1), "lies in no LOAD segment"),

@@ -122,6 +122,19 @@ def test_an_extended_header_is_no_place_for_a_bomb() -> None:
         read_tar(io.BytesIO(with_header(content, 156, b"x")), "x.tar")
 
 
+@pytest.mark.parametrize("kind", [b"x", b"g"])
+def test_many_extended_headers_are_no_place_for_a_bomb_either(
+    kind: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tars, "MAX_GLOBAL_HEADERS" if kind == b"g" else "MAX_TAR_HEADERS", 30)
+    record = b"11 key=val\n"
+    one = with_header(tarred(member("h", record), form=tarfile.USTAR_FORMAT)[:1024], 156, kind)
+    file = tarred(member("a"), form=tarfile.USTAR_FORMAT)
+    assert read_tar(io.BytesIO((one + file[:512]) * 2 + file[512:]), "x.tar").resolve("/a") == "/a"
+    with pytest.raises(UnreadableTargetError, match="extended headers that take more room"):
+        read_tar(io.BytesIO((one + file[:512]) * 3 + file[512:]), "x.tar")
+
+
 def test_headers_without_end_are_refused_in_words() -> None:
     longname = with_header(
         tarred(member("././@LongLink", b"n" * 512), form=tarfile.USTAR_FORMAT)[:1024], 156, b"L"

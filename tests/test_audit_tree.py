@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit import tree as module
+from audit.errors import TooLargeError
 from audit.readers.builder import TreeBuilder
 from audit.tree import Entry, Tree, normalise, parents
 
@@ -130,3 +132,13 @@ def test_a_tree_is_laid_at_a_folder_that_is_not_there_yet() -> None:
     mounted = GLOBBED.with_mounted(tree_of("/x"), "/lib/new/deep")
     assert mounted.resolve("/lib/new/deep/x") == "/usr/lib/new/deep/x"
     assert set(parents("/usr/lib/new/deep/x")) <= mounted.entries.keys()
+
+
+def test_symlinks_that_lead_through_too_many_folders_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_FOLLOWED", 100)
+    builder = TreeBuilder("x")
+    builder.put("/a", Entry(kind="symlink", mode=0o777, target="./" * 60))
+    tree = builder.build("zip")
+    assert tree.resolve("/a") == "/"
+    with pytest.raises(TooLargeError, match="more than 100 folders"):
+        tree.resolve("/a")

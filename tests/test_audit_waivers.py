@@ -1,6 +1,7 @@
 """Severities, thresholds and waivers of audit.toml, applied to the findings of real trees."""
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ WAIVER = '[[waiver]]\nrule = "unresolved-needed"\nsubject = "{}"\nreason = "late
 
 def analysed(text: str) -> audit.Analysis:
     config: Config = parse_config(text, "audit.toml", RULES, TODAY)
-    return audit.analyse(read_folder(TREE), config=config)
+    system = replace(read_folder(TREE), form="image")  # of which everything must be inside
+    return audit.analyse(system, config=config)
 
 
 def unresolved(text: str) -> list[audit.Finding]:

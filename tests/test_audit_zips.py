@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 
 import audit
 from audit.errors import AuditError, TooLargeError, UnreadableEntryError, UnreadableTargetError
-from audit.readers import zips
+from audit.readers import bombs, zips
 from audit.readers.zips import read_zip
 from audit.tree import Anomaly
 
 ELF = (Path(__file__).parent / "fixtures/elf/trees/rpath-inherited/priv/liba.so").read_bytes()
+
+# The start of a library for macOS: magic, processor, its variant, MH_DYLIB.
+MACH_O = struct.pack("<4I", 0xFEEDFACF, 0x0100000C, 0, 6) + bytes(16)
 
 
 def zipped(*entries: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -104,6 +107,32 @@ def test_a_bomb_is_not_read() -> None:
         read_zip(io.BytesIO(claiming(0xFFFFFFF0)), "x.zip")
 
 
+def test_a_zip_with_more_entries_than_are_read_is_refused_before_they_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bombs, "MAX_ENTRIES", 2)
+    with pytest.raises(TooLargeError, match=r"x.zip has 3 entries, and 2 are read"):
+        read_zip(io.BytesIO(PLAIN), "x.zip")
+
+
+def test_entries_that_share_packed_bytes_are_refused() -> None:
+    second = PLAIN.index(b"PK\x01\x02", PLAIN.index(b"PK\x01\x02") + 4) + 42
+    with pytest.raises(TooLargeError, match=r"'lib/a.so' lies over the entry before it"):
+        read_zip(io.BytesIO(PLAIN[:second] + bytes(4) + PLAIN[second + 4 :]), "x.zip")
+
+
+def test_other_methods_than_stored_and_deflated_are_not_unpacked() -> None:
+    tree = read_zip(io.BytesIO(zipped(("a", b"1"), method=zipfile.ZIP_LZMA)), "x.zip")
+    with pytest.raises(UnreadableEntryError, match="packed by method 14"):
+        tree.read("/a", 1)
+
+
+def test_a_link_longer_than_the_kernel_takes_leads_nowhere() -> None:
+    tree = read_zip(io.BytesIO(zipped((with_mode("a", 0o120777), b"./" * 3000))), "x.zip")
+    assert tree.resolve("/a") == "/"
+    assert tree.entries["/a"].target == ""
+
+
 def encrypted(content: bytes) -> bytes:
     for magic, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         at = content.index(magic) + offset
@@ -148,3 +177,16 @@ def test_an_altered_zip_is_audited_or_refused_in_words(changes: list[tuple[int, 
     for at, new in changes:
         content[at : at + len(new)] = new
     assert report(bytes(content))
+
+
+def test_large_files_read_ahead_by_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"lib/{number}.so" for number in range(9)]
+    content = zipped(*((name, ELF + bytes(1000 * at)) for at, name in enumerate(names)), ("a.dll", MACH_O))
+
+    def result(least: int) -> tuple[object, ...]:
+        monkeypatch.setattr("audit.analysis.LARGE_BYTES", least)
+        analysis = audit.analyse(read_zip(io.BytesIO(content), "x.zip"))
+        return (list(analysis.elves), analysis.foreign, analysis.graph, audit.check(analysis))
+
+    assert result(least=0) == result(least=1 << 40)
+    assert result(least=0)[1] == {"/a.dll": "Mach-O (macOS)"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,16 @@ if TYPE_CHECKING:
 
     from audit.tree import Form
 
-# A full desktop installation has about 400,000 files; more than this is a bomb or a mistake.
-MAX_ENTRIES = 2_000_000
+# A large image has about 200,000 files; more than this is a bomb or a mistake. So many take 0.8 GiB of memory up to
+# the report, and half a minute.
+MAX_ENTRIES = 300_000
+# Files that later layers hide count here, too.
+MAX_STORED = 500_000
+# The names and link targets of all entries together; those of a whole Debian are 3 MB.
+MAX_NAME_BYTES = 64 << 20
 # Each strange name is worth a finding, but not each of a million.
 MAX_ANOMALIES = 1000
+MAX_SHOWN_NAME = 4096
 
 # deflate cannot do better than 1032:1; real packages and layers stay below 20:1.
 MAX_RATIO = 200
@@ -44,6 +51,8 @@ class TreeBuilder:
         self.anomalies: list[Anomaly] = []
         self._log: LayerLog | None = None  # only images have layers
         self._names: dict[str, set[str]] = {"/": set()}
+        self._stored = 0
+        self._name_bytes = 0
 
     def add(self, name: str, entry: Entry) -> str | None:
         """Add an entry under its name in the archive; give its path, or None when the name is not safe."""
@@ -57,23 +66,42 @@ class TreeBuilder:
     def note(self, anomaly: Anomaly) -> None:
         """Remember something strange, up to a thousand times."""
         if len(self.anomalies) < MAX_ANOMALIES:
-            self.anomalies.append(anomaly)
+            self.anomalies.append(replace(anomaly, name=anomaly.name[:MAX_SHOWN_NAME]))
 
     def put(self, path: str, entry: Entry) -> None:
         """Set the entry at a normalised path; what was there goes, unless both are folders."""
+        missing = [path]  # not by recursion: a path may have 2000 folders
+        while (parent := posixpath.dirname(missing[-1])) != missing[-1]:
+            above = self.entries.get(parent)
+            if above is not None and above.kind == "dir":
+                break
+            missing.append(parent)
+        for folder in reversed(missing[1:]):
+            self._set(folder, DIRECTORY)
+        self._set(path, entry)
+
+    def _set(self, path: str, entry: Entry) -> None:
+        """Set the entry at a path whose parent is a folder."""
         old = self.entries.get(path)
-        if old is None:
-            self._imply_parent(path)
-        elif old.kind == "dir" and entry.kind != "dir":
+        if old is not None and old.kind == "dir" and entry.kind != "dir":
             self.remove(path)
-            self._imply_parent(path)
-        elif self._log is not None:
+        elif old is not None and self._log is not None:
             self._log.hide(path, old, deleted=False)
+        if path != "/":
+            parent, name = posixpath.split(path)
+            self._names[parent].add(name)
         self.entries[path] = entry
         if entry.kind == "dir":
             self._names.setdefault(path, set())
-        if len(self.entries) > MAX_ENTRIES:
-            raise TooLargeError(f"{self.name} has more than {MAX_ENTRIES:,} files: it is not read further.")
+        self._stored += 1
+        self._name_bytes += len(path) + len(entry.target)
+        for count, most, what in (
+            (len(self.entries), MAX_ENTRIES, "files"),
+            (self._stored, MAX_STORED, "files in its layers"),
+            (self._name_bytes, MAX_NAME_BYTES, "bytes of names"),
+        ):
+            if count > most:
+                raise TooLargeError(f"{self.name} has more than {most:,} {what}: it is not read further.")
 
     def remove(self, path: str) -> None:
         """Remove a path and everything beneath it."""
@@ -144,11 +172,3 @@ class TreeBuilder:
             anomalies=tuple(self.anomalies),
             layers=() if self._log is None else self._log.layers(entries.values()),
         )
-
-    def _imply_parent(self, path: str) -> None:
-        parent, name = posixpath.split(path)
-        if path == "/":
-            return
-        if parent not in self.entries or self.entries[parent].kind != "dir":
-            self.put(parent, DIRECTORY)
-        self._names[parent].add(name)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import posixpath
+from io import SEEK_END
 from typing import IO, TYPE_CHECKING, Any
 
 from audit.errors import UnreadableTargetError
-from audit.readers.builder import TreeBuilder
+from audit.readers.builder import TreeBuilder, most_from
 from audit.readers.tars import inflated, tar_entries, tar_members, window
 from audit.tree import MAX_SYMLINKS, ImageConfig, Tree
 
@@ -35,8 +36,11 @@ def read_image(file: IO[bytes], name: str) -> Tree:
     if len(layers) > MAX_LAYERS:
         raise saved.broken(f"it claims {len(layers)} layers")
     builder = TreeBuilder(name)
+    room = most_from(file.seek(0, SEEK_END))
     for layer, command in zip(layers, _commands(config.get("history"), len(layers)), strict=True):
-        content = inflated(saved.open(layer), f"layer {layer} of {name}")
+        packed = saved.open(layer)
+        content = inflated(packed, f"layer {layer} of {name}", room)
+        room -= content.seek(0, SEEK_END) if content is not packed else 0
         builder.lay_over(tar_entries(content, name), layer, command)
     return builder.build("image", config=_config(config))
 
@@ -67,8 +71,9 @@ class _Saved:
         for _ in range(MAX_INDEXES):  # an index may lead to an index, one more for each platform
             if "layers" in document:
                 break
-            listed = [item for item in document.get("manifests") or [] if isinstance(item, dict)]
-            images = [item for item in listed if (item.get("platform") or {}).get("os") != "unknown"]
+            manifests = document.get("manifests")
+            listed = [i for i in manifests if isinstance(i, dict)] if isinstance(manifests, list) else []
+            images = [item for item in listed if not _is_attestation(item.get("platform"))]
             if not images:
                 raise self.broken("its index lists no image")
             document = self.json(self.blob(images[0]), dict)
@@ -104,6 +109,11 @@ class _Saved:
         if not isinstance(document, kind):
             raise self.broken(f"{path} holds no {kind.__name__}")
         return document
+
+
+def _is_attestation(platform: object) -> bool:
+    """Tell a manifest of provenance that BuildKit adds, whose system is `unknown`."""
+    return isinstance(platform, dict) and platform.get("os") == "unknown"
 
 
 def _are_names(names: object) -> bool:

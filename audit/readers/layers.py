@@ -65,6 +65,9 @@ class LayerLog:
     def layers(self, live: Iterable[Entry]) -> tuple[Layer, ...]:
         """Give the layers, the lowest first; content that still has a name among `live` is not lost."""
         kept = {id(entry.opener) for entry in live if entry.kind == "file"}
+        paths: list[set[str]] = [set() for _ in self._accounts]
+        for path, number in self._origins.items():
+            paths[number].add(path)
         return tuple(
             Layer(
                 name=account.name,
@@ -76,8 +79,9 @@ class LayerLog:
                     for path, entry, by, deleted in account.hidden
                     if entry.same_as is None and id(entry.opener) not in kept
                 ),
+                paths=frozenset(own),
             )
-            for account in self._accounts
+            for account, own in zip(self._accounts, paths, strict=True)
         )
 
 

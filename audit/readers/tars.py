@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 # A compressed layer becomes a temporary file, which stays in memory while it is small.
 MAX_IN_MEMORY = 64 << 20
-# A path is at most 4096 bytes; pax headers hold one, a link target and some numbers.
+# A path is at most 4096 bytes; pax headers hold one, a link target, some numbers and attributes.
 MAX_TAR_HEADER = 1 << 20
+# All of them together: a file's takes about 100 bytes. Global ones are kept, so they are looked at less kindly.
+MAX_TAR_HEADERS = 32 << 20
+MAX_GLOBAL_HEADERS = 1 << 20
+PATH_MAX = 4096
 
 # What tarfile and gzip raise on what is damaged or makes no sense.
 DAMAGE = (
@@ -43,6 +47,8 @@ class _CarefulTarInfo(tarfile.TarInfo):
             raise tarfile.HeaderError("a negative size")
         if self.type in _EXTENDED and self.size > MAX_TAR_HEADER:
             raise tarfile.HeaderError(f"an extended header of {self.size:,} bytes")
+        if self.type in _EXTENDED and isinstance(tar, _CarefulTarFile):
+            tar.count(self)
         return super()._proc_member(tar)  # type: ignore[misc, no-any-return]
 
 
@@ -55,6 +61,20 @@ _EXTENDED = (
 )
 
 
+class _CarefulTarFile(tarfile.TarFile):
+    """A tar that knows how much room its extended headers have taken so far."""
+
+    tarinfo = _CarefulTarInfo
+    extended = 0
+    global_ = 0
+
+    def count(self, header: tarfile.TarInfo) -> None:
+        self.extended += header.size
+        self.global_ += header.size if header.type == tarfile.XGLTYPE else 0
+        if self.extended > MAX_TAR_HEADERS or self.global_ > MAX_GLOBAL_HEADERS:
+            raise tarfile.HeaderError("extended headers that take more room than those of any real tar")
+
+
 def tar_members(file: IO[bytes], name: str) -> Iterator[tarfile.TarInfo]:
     """List the headers of a tar, from a seekable binary file object.
 
@@ -65,7 +85,8 @@ def tar_members(file: IO[bytes], name: str) -> Iterator[tarfile.TarInfo]:
     size = file.seek(0, SEEK_END)
     file.seek(0)
     try:
-        with tarfile.open(fileobj=file, mode="r:", tarinfo=_CarefulTarInfo) as archive:
+        with _CarefulTarFile.open(fileobj=file, mode="r:") as archive:
+            sparse = 0
             for count, member in enumerate(archive):
                 if count >= MAX_ENTRIES:
                     raise TooLargeError(
@@ -73,6 +94,11 @@ def tar_members(file: IO[bytes], name: str) -> Iterator[tarfile.TarInfo]:
                     )
                 if not member.issparse() and member.isreg() and member.offset_data + member.size > size:
                     raise tarfile.ReadError(f"{member.name!r} goes on after the end")
+                sparse += member.size if member.issparse() else 0
+                if sparse > most_from(size):
+                    raise TooLargeError(
+                        f"{name} claims {sparse:,} bytes of sparse files: a bomb is not read."
+                    )
                 archive.members = []  # type: ignore[attr-defined] # else every header stays in memory
                 yield member
             # The standard reader takes a damaged header for the end.
@@ -101,10 +127,14 @@ def _tar_entry(file: IO[bytes], member: tarfile.TarInfo, files: dict[str, Entry]
     if member.isdir():
         return Entry(kind="dir", mode=mode, uid=uid, gid=gid)
     if member.issym():
-        return Entry(kind="symlink", mode=mode, uid=uid, gid=gid, target=member.linkname)
+        # The kernel makes no longer one (symlink(2)); an empty one leads nowhere.
+        target = member.linkname if len(member.linkname) < PATH_MAX else ""
+        return Entry(kind="symlink", mode=mode, uid=uid, gid=gid, target=target)
     if member.isreg():
         opener = (
-            partial(_open_sparse, file, member) if member.issparse() else partial(_open_part, file, member)
+            partial(_open_sparse, file, member)
+            if member.issparse()
+            else partial(window, file, member.offset_data, member.size)  # the member holds all its headers
         )
         return Entry(kind="file", mode=mode, uid=uid, gid=gid, size=member.size, opener=opener)
     if member.islnk() and (first := files.get(_plain(member.linkname))) is not None:
@@ -117,10 +147,6 @@ def _tar_entry(file: IO[bytes], member: tarfile.TarInfo, files: dict[str, Entry]
 
 def _plain(name: str) -> str:
     return "/".join(part for part in name.split("/") if part not in ("", "."))
-
-
-def _open_part(file: IO[bytes], member: tarfile.TarInfo) -> IO[bytes]:
-    return window(file, member.offset_data, member.size)
 
 
 def _open_sparse(file: IO[bytes], member: tarfile.TarInfo) -> IO[bytes]:
@@ -162,8 +188,10 @@ def window(file: IO[bytes], start: int, size: int) -> IO[bytes]:
     return cast("IO[bytes]", BufferedReader(cast("RawIOBase", _Window(file, start, size))))
 
 
-def inflated(file: IO[bytes], name: str) -> IO[bytes]:
-    """Give a tar as it is, or, when it is packed with gzip, as an anonymous temporary file.
+def inflated(file: IO[bytes], name: str, room: int | None = None) -> IO[bytes]:
+    """Give a tar as it is, or, when it is packed with gzip, as an anonymous temporary file of at most `room` bytes.
+
+    Without `room` it is what an archive of its size may unpack to.
 
     Raises:
         UnreadableTargetError: it is packed in a way that is not known here, or damaged.
@@ -178,7 +206,7 @@ def inflated(file: IO[bytes], name: str) -> IO[bytes]:
         )
     if magic[:2] != b"\x1f\x8b":
         return file
-    limit = most_from(file.seek(0, SEEK_END))
+    limit = most_from(file.seek(0, SEEK_END)) if room is None else room
     file.seek(0)
     out = tempfile.SpooledTemporaryFile(max_size=MAX_IN_MEMORY)  # noqa: SIM115 - lives as long as the tree
     try:

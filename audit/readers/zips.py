@@ -5,22 +5,28 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
-import zlib
 from functools import partial
 from io import SEEK_CUR, SEEK_END, BytesIO, RawIOBase
+from threading import Lock
 from typing import IO, cast
 
-from audit.errors import TooLargeError, UnreadableEntryError, UnreadableTargetError
-from audit.readers.builder import MAX_RATIO, TreeBuilder, most_from
+from audit.errors import UnreadableEntryError, UnreadableTargetError
+from audit.readers.bombs import check_directory, check_members
+from audit.readers.builder import TreeBuilder
+from audit.readers.inflate import Inflated, InflateError, open_member
 from audit.tree import Anomaly, Entry, Tree
 
 # Contents up to this size are inflated once and kept while open; larger ones are read as a stream that
 # inflates again when it is turned back, so that memory stays bounded.
 MAX_IN_MEMORY = 64 << 20
+# Of those closed again, so much is kept in all for the next reader: the rules ask for one part of a file after the
+# other. Small ones are inflated again at once.
+KEPT_BYTES = 128 << 20
+MIN_KEPT_BYTES = 64 << 10
 MAX_LINK_TARGET = 4096
 
 # What zipfile and the decompressors raise on what is damaged, encrypted, or packed in a way they do not know.
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError, LookupError)
+DAMAGE = (zipfile.BadZipFile, InflateError, EOFError, ValueError, OSError, RuntimeError, LookupError)
 
 
 def read_zip(file: IO[bytes], name: str) -> Tree:
@@ -32,27 +38,24 @@ def read_zip(file: IO[bytes], name: str) -> Tree:
     """
     size = file.seek(0, SEEK_END)
     try:
+        check_directory(file, name)
         archive = zipfile.ZipFile(file)
     except DAMAGE as error:
         raise UnreadableTargetError(
             f"cannot read {name} as a zip: {error}. It is damaged or cut short: make or fetch it again."
         ) from error
     members = archive.infolist()
-    claimed = sum(member.file_size for member in members)
-    if claimed > most_from(size):
-        raise TooLargeError(
-            f"{name} claims to unpack to {claimed:,} bytes from {size:,}: a zip bomb is not read. "
-            f"Real packages stay below {MAX_RATIO}:1."
-        )
+    check_members(members, name, size)
     builder = TreeBuilder(name)
     for member in members:
         if "\0" in member.orig_filename:  # zipfile cuts the name there; what unpackers do differs
             builder.note(Anomaly(kind="unsafe-name", name=member.orig_filename))
-    builder.add_all((member.filename, _zip_entry(archive, member)) for member in members)
+    shared = _Archive(archive)
+    builder.add_all((member.filename, _zip_entry(shared, member)) for member in members)
     return builder.build("zip", archive_size=size)
 
 
-def _zip_entry(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Entry:
+def _zip_entry(archive: _Archive, member: zipfile.ZipInfo) -> Entry:
     mode = member.external_attr >> 16
     if member.filename.endswith("/"):
         return Entry(kind="dir", mode=stat.S_IMODE(mode) or 0o755)
@@ -63,37 +66,99 @@ def _zip_entry(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Entry:
         mode=stat.S_IMODE(mode) or 0o644,
         size=member.file_size,
         compressed=member.compress_size,
-        opener=partial(_open_member, archive, member),
+        opener=partial(archive.open, member),
     )
 
 
-def _zip_link(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
+def _zip_link(archive: _Archive, member: zipfile.ZipInfo) -> str:
     """Read a link's target; one that cannot be read leads nowhere, as a link to a missing file does."""
     try:
         with archive.open(member) as content:
-            return os.fsdecode(content.read(MAX_LINK_TARGET).partition(b"\0")[0])
-    except DAMAGE:
+            target = content.read(MAX_LINK_TARGET)  # the kernel makes no link of so many bytes (symlink(2))
+            return os.fsdecode(target.partition(b"\0")[0]) if len(target) < MAX_LINK_TARGET else ""
+    except UnreadableEntryError:
         return ""
 
 
-def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
-    try:
-        content = archive.open(member)
-    except DAMAGE as error:
-        raise UnreadableEntryError(f"cannot read it from the zip: {error}") from error
-    return cast("IO[bytes]", _Member(content, member.file_size))
+class _Archive:
+    """A zip, and the beginnings of its members that were inflated before: for the next who reads them.
+
+    Members may be read by several threads, each by one: zipfile locks its reads, not opening and closing.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self.archive = archive
+        self.kept: dict[int, _Content] = {}
+        self.room = KEPT_BYTES
+        self.lock = Lock()
+
+    def open(self, member: zipfile.ZipInfo) -> IO[bytes]:
+        """Open the content of a member.
+
+        Raises:
+            UnreadableEntryError: its header is damaged, or it is encrypted or packed in an unknown way.
+        """
+        try:
+            with self.lock:
+                content = self.kept.pop(id(member), None)
+                if content is None:
+                    content = _Content(open_member(self.archive, member), member)
+                self.room += content.inflated
+        except DAMAGE as error:
+            raise UnreadableEntryError(f"cannot read it from the zip: {error}") from error
+        return cast("IO[bytes]", _Member(content, self))
+
+    def keep(self, content: _Content) -> None:
+        """Take back what a reader has done with."""
+        key, size = id(content.member), content.inflated
+        with self.lock:
+            if not content.damaged and MIN_KEPT_BYTES <= size <= self.room and key not in self.kept:
+                self.room -= size
+                self.kept[key] = content
+            else:
+                content.source.close()
+
+
+class _Content:
+    """What is inflated of one member so far; kept in memory when that is small, else inflated again."""
+
+    def __init__(self, source: IO[bytes] | Inflated, member: zipfile.ZipInfo) -> None:
+        self.source = source
+        self.member = member
+        self.buffer = BytesIO() if member.file_size <= MAX_IN_MEMORY else None
+        self.damaged = False
+
+    @property
+    def inflated(self) -> int:
+        """Bytes in memory."""
+        return 0 if self.buffer is None else self.buffer.seek(0, SEEK_END)
+
+    def part(self, start: int, end: int) -> bytes:
+        """Give the bytes from `start` to `end`, fewer where the member ends before.
+
+        Raises:
+            UnreadableEntryError: they are damaged.
+        """
+        try:
+            if self.buffer is None:
+                self.source.seek(start)
+                return self.source.read(end - start)
+            have = self.inflated
+            if end > have:
+                self.buffer.write(self.source.read(end - have))
+            return self.buffer.getbuffer()[start:end].tobytes()
+        except DAMAGE as error:
+            self.damaged = True
+            raise UnreadableEntryError(f"cannot read it from the zip: {error}") from error
 
 
 class _Member(RawIOBase):
-    """A zip member as a file object: kept in memory once read when small, and with one kind of error.
+    """A zip member as a file object. Nothing is inflated beyond what is read: the first bytes are cheap."""
 
-    Nothing is inflated beyond what is read, so looking at the first bytes of a large file is cheap.
-    """
-
-    def __init__(self, content: IO[bytes], size: int) -> None:
+    def __init__(self, content: _Content, archive: _Archive) -> None:
         self.content = content
-        self.buffer = BytesIO() if size <= MAX_IN_MEMORY else None
-        self.size = size
+        self.archive = archive
+        self.size = content.member.file_size
         self.at = 0
 
     def readable(self) -> bool:
@@ -111,26 +176,11 @@ class _Member(RawIOBase):
 
     def read(self, size: int | None = -1) -> bytes:
         end = self.size if size is None or size < 0 else min(self.size, self.at + size)
-        if end <= self.at:
-            return b""
-        try:
-            found = self._kept(end) if self.buffer is not None else self._streamed(end)
-        except DAMAGE as error:
-            raise UnreadableEntryError(f"cannot read it from the zip: {error}") from error
+        found = self.content.part(self.at, end) if end > self.at else b""
         self.at += len(found)
         return found
 
     def close(self) -> None:
-        self.content.close()
+        if not self.closed:
+            self.archive.keep(self.content)
         super().close()
-
-    def _kept(self, end: int) -> bytes:
-        assert self.buffer is not None  # noqa: S101 - read() asks only then
-        have = self.buffer.seek(0, SEEK_END)
-        if end > have:
-            self.buffer.write(self.content.read(end - have))
-        return self.buffer.getbuffer()[self.at : end].tobytes()
-
-    def _streamed(self, end: int) -> bytes:
-        self.content.seek(self.at)
-        return self.content.read(end - self.at)
