@@ -220,7 +220,9 @@ def zipped(files: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> by
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as archive:
         for path, content in files.items():
-            archive.writestr(path, content)
+            member = zipfile.ZipInfo()
+            member.filename, member.compress_type = path, method  # what zipfile itself would cut at a NUL
+            archive.writestr(member, content)
     return file.getvalue()
 
 
