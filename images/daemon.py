@@ -20,6 +20,7 @@ from images.errors import EngineStartFailed
 START_SECONDS = 60
 STOP_SECONDS = 30
 LOG_LINES = 15  # of the log's end, in the error
+ADDRESS_SET = "3"  # NET_ADDR_SET of linux/netdevice.h: somebody has chosen the interface's address
 
 Report = Callable[[str], None]
 
@@ -45,6 +46,7 @@ class Dockerd:
     program: str = "dockerd"
     arguments: tuple[str, ...] = ()
     pidfile: Path = Path("/var/run/docker.pid")  # dockerd writes it itself
+    bridge: Path = Path("/sys/class/net/docker0")  # where its containers are connected
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,7 +109,7 @@ def bring_up(dockerd: Dockerd, state: Path, answers: Callable[[], bool], report:
         return
     if not (program := apt.find(dockerd.program)):
         report("installing docker.io with apt-get, since no engine answers")
-        apt.install(["docker.io"])
+        apt.install(["docker.io", "iproute2"])
         program = apt.find(dockerd.program)
         if not program:
             raise EngineStartFailed(f"docker.io is installed, but {dockerd.program} is not on PATH")
@@ -163,7 +165,25 @@ def _start(program: str, dockerd: Dockerd, state: Path, answers: Callable[[], bo
         tail = "\n    ".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
         raise EngineStartFailed(f"{program} was started and {how}; its log, {log}, ends with:\n    {tail}")
     (state / "dockerd.pid").write_text(f"{process.pid} {process.started} {process.boot}\n")
+    keep_address(dockerd.bridge)
     report(f"started {program} (pid {process.pid}, log {log}); `invoke engine --stop` ends it")
+
+
+def keep_address(bridge: Path) -> None:
+    """Give a bridge, by its folder in /sys/class/net, an address of its own, unless it has one.
+
+    Without one it has that of its lowest port (br_stp_recalculate_bridge_id in Linux), so another one whenever a
+    container comes or goes; what the others answer is lost until they ask who has the gateway's address.
+    """
+    program = apt.find("ip")
+    try:
+        if program is None or (bridge / "addr_assign_type").read_text().strip() == ADDRESS_SET:
+            return
+    except OSError:  # no such bridge: the engine is set up otherwise
+        return
+    address = "02:42:" + os.urandom(4).hex(":")  # locally administered, as the engine gives to containers
+    command = [program, "link", "set", "dev", bridge.name, "address", address]
+    subprocess.run([*(apt.privilege() or ()), *command], check=False, capture_output=True)
 
 
 def terminate(pid: int) -> None:

@@ -14,16 +14,21 @@ from contextlib import suppress
 from time import monotonic, sleep
 
 from .messages import error_body
-from .wire import CONTINUE, BadRequestError, Request, RequestReader, write_response
+from .wire import CONTINUE, MOST_BODY, BadRequestError, Request, RequestReader, write_response
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOST_CONNECTIONS = 256  # the platform allows 1024 open files, and the action needs some
+MOST_HELD = MOST_BODY + 16 * 1024 * 1024
+"""Bytes of requests and answers in memory, of all connections together: the largest /init, and what the platform
+sends otherwise (1 MiB each) beside it. The platform makes one call at a time and never comes near it."""
+
 IDLE_SECONDS = 30.0  # without a byte in either direction
 LINGER_SECONDS = 2.0
 _RECEIVE = 256 * 1024
+_NOTHING = memoryview(b"")
 
 PATHS = ("/init", "/run")
 METHODS = ("POST", "PUT", "GET")  # official proxies take any
@@ -32,7 +37,7 @@ METHODS = ("POST", "PUT", "GET")  # official proxies take any
 class Connection:
     """One client: a socket, what it has sent so far, what it is still to get."""
 
-    __slots__ = ("closing", "deadline", "output", "reader", "socket", "working")
+    __slots__ = ("asked", "closing", "deadline", "output", "reader", "socket", "working")
 
     def __init__(self, client: socket.socket) -> None:
         """Begin to read from a connected socket."""
@@ -40,10 +45,16 @@ class Connection:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = client
         self.reader = RequestReader()
-        self.output = memoryview(b"")
+        self.asked = 0  # bytes of the request that is with the action
+        self.output = _NOTHING
         self.working = False  # its request is with the action, which takes as long as it takes
         self.closing = False  # the answer to come is the last one; then what still arrives is thrown away
         self.deadline = monotonic() + IDLE_SECONDS
+
+    @property
+    def held(self) -> int:
+        """How many bytes are in memory for this client: what it sent, until the answer, and what it has to get."""
+        return self.reader.held + self.asked + len(self.output)
 
 
 class Connections:
@@ -117,6 +128,19 @@ class Connections:
         if idle:
             self._close(min(idle, key=lambda one: one.deadline))
 
+    def _make_room(self, connection: Connection) -> bool:
+        """Close others, who has been silent for longest first, while too much is held; tell whether that was enough."""
+        excess = sum(one.held for one in self._open) - MOST_HELD
+        if excess <= 0:
+            return True
+        others = [one for one in self._open if one is not connection and not one.working and one.held]
+        for other in sorted(others, key=lambda one: one.deadline):
+            excess -= other.held
+            self._close(other)
+            if excess <= 0:
+                return True
+        return False
+
     def _wake(self) -> None:
         for number in self._wake_in.recv(4096):
             if number:
@@ -124,7 +148,9 @@ class Connections:
         while self._replies:
             connection, response = self._replies.popleft()
             connection.working = False
+            connection.asked = 0
             self._send(connection, response)
+            self._make_room(connection)
 
     def _advance(self, connection: Connection, events: int) -> None:
         connection.deadline = monotonic() + IDLE_SECONDS
@@ -148,8 +174,7 @@ class Connections:
         try:
             request = connection.reader.feed(data)
         except BadRequestError as error:
-            connection.closing = True
-            self._send(connection, write_response(error.status, error_body(str(error)), keep_alive=False))
+            self._refuse(connection, error.status, str(error))
             return
         if request is not None:
             self._route(connection, request)
@@ -160,13 +185,18 @@ class Connections:
     def _route(self, connection: Connection, request: Request) -> None:
         status = 404 if request.path not in PATHS else 405 if request.method not in METHODS else 0
         if status:
-            connection.closing = True
             text = f"{request.method} {request.path} is not answered here, only POST /init and POST /run"
-            self._send(connection, write_response(status, error_body(text), keep_alive=False))
+            self._refuse(connection, status, text)
             return
+        connection.asked = len(request.body)
         connection.working = True
         self._selector.unregister(connection.socket)
         self._submit(connection, request)
+
+    def _refuse(self, connection: Connection, status: int, text: str) -> None:
+        connection.closing = True
+        connection.reader = RequestReader()  # what it has sent so far is of no use any more
+        self._send(connection, write_response(status, error_body(text), keep_alive=False))
 
     def _send(self, connection: Connection, data: bytes) -> None:
         connection.output = memoryview(data)
@@ -184,7 +214,9 @@ class Connections:
         connection.output = connection.output[sent:]
         if connection.output:
             self._listen(connection, selectors.EVENT_WRITE)
-        elif connection.closing:
+            return
+        connection.output = _NOTHING  # an empty slice would keep the whole answer in memory
+        if connection.closing:
             self._linger(connection)
         else:
             self._listen(connection, selectors.EVENT_READ)

@@ -23,6 +23,7 @@ _REASONS = {
     500: "Internal Server Error",
     501: "Not Implemented",
     502: "Bad Gateway",
+    503: "Service Unavailable",
     505: "HTTP Version Not Supported",
 }
 
@@ -57,8 +58,14 @@ class RequestReader:
     def __init__(self) -> None:
         """Begin with nothing read."""
         self._buffer = bytearray()
+        self._chunked = bytearray()  # what the chunks so far have brought
         self._requests = self._parse()
         self.awaits_continue = False
+
+    @property
+    def held(self) -> int:
+        """How many bytes are in memory of what is no whole request yet."""
+        return len(self._buffer) + len(self._chunked)
 
     def feed(self, data: bytes) -> Request | None:
         """Take more bytes (or none) and give the next request when it is whole; BadRequestError when it is
@@ -109,7 +116,7 @@ class RequestReader:
         return taken
 
     def _chunks(self) -> Generator[None, None, bytearray]:
-        body = bytearray()
+        body = self._chunked = bytearray()
         while True:
             line = yield from self._until(b"\r\n", 4096)
             text = line.partition(b";")[0].strip()
@@ -120,12 +127,24 @@ class RequestReader:
                 raise BadRequestError(413, f"the body is larger than {MOST_BODY} bytes")
             if size == 0:
                 break
-            body += yield from self._exactly(size)
+            yield from self._move(size, body)
             if (yield from self._exactly(2)) != b"\r\n":
                 raise BadRequestError(400, "a chunk does not end where its size says")
         while (yield from self._until(b"\r\n", MOST_HEAD)):
             pass  # trailer fields
+        self._chunked = bytearray()
         return body
+
+    def _move(self, count: int, body: bytearray) -> Generator[None, None, None]:
+        """Append the next `count` bytes to `body` as they come: a large chunk is never here twice."""
+        while True:
+            taken = self._buffer[:count]
+            body += taken
+            del self._buffer[: len(taken)]
+            count -= len(taken)
+            if not count:
+                return
+            yield
 
 
 def _parse_head(head: bytes) -> tuple[str, str, str, dict[str, str]]:
