@@ -96,7 +96,43 @@ def build(c: Context, model: str = "", arch: str = "", base: str = "", update_ba
         ./inv build
         ./inv build --model mobilenet_v1_0.25_224
     """
-    print(_pipeline(c, model=model, arch=arch, base=base, update_base=update_base).image.tag)
+    pipeline = _pipeline(c, model=model, arch=arch, base=base, update_base=update_base)
+    tag = pipeline.image.tag
+    pipeline.sbom  # noqa: B018 - writing it is the work
+    print(tag)
+
+
+@task(
+    help={
+        "dry-run": "say what would go, and remove nothing",
+        "all": "the current images, the base and the build's cache, too; the next build takes minutes",
+    }
+)
+@reported
+def clean(c: Context, dry_run: bool = False, all: bool = False) -> None:
+    """Remove images and build stages from the engine that newer ones have replaced; only what under48 made.
+
+    Examples:
+        ./inv clean --dry-run
+        ./inv clean
+        ./inv clean --all      everything that under48 has in the engine
+    """
+    print(_pipeline(c).clean(everything=all, dry_run=dry_run))
+
+
+@task(help={**_MODEL, **_ARCH, "json": "print the document itself on stdout; progress stays on stderr"})
+@reported
+def sbom(c: Context, model: str = "", arch: str = "", json: bool = False) -> None:
+    """Write the image's bill of materials, in CycloneDX's JSON, to build/sbom-<model>-<arch>.cdx.json.
+
+    It is the file that lies in the image as /under48/sbom/image.cdx.json.
+
+    Examples:
+        ./inv sbom
+        ./inv sbom --model mobilenet_v1_0.25_224 --json
+    """
+    path = _pipeline(c, model=model, arch=arch).sbom
+    print(path.read_text() if json else path, end="" if json else "\n")
 
 
 @task(help={**_MODEL, **_ARCH})
@@ -113,6 +149,7 @@ def package(c: Context, model: str = "", arch: str = "") -> None:
 
 @task(
     iterable=["target"],
+    optional=["observed"],
     help={
         "target": "zip, wheel, folder, ELF file or image, as a plain word, too; default: the model's image and zip",
         **_MODEL,
@@ -122,6 +159,8 @@ def package(c: Context, model: str = "", arch: str = "") -> None:
         "profile": "platforms whose limits count, with commas between: openwhisk, aws-lambda-zip, …",
         "config": "an audit.toml with budgets, severities and waivers",
         "limit": "MiB that the target may have: unpacked, or as the zip that it is",
+        "observed": "compare with what verify saw mapped in the container; for a target: with this file, which may "
+        "be a copy of /proc/PID/maps",
         "verbose": "list the linkage of every native file",
         "format": "what to print: table, json, sarif, junit or markdown; default: table",
         "json": "short for --format json; progress stays on stderr",
@@ -143,6 +182,7 @@ def audit(
     profile: str = "",
     config: str = "",
     limit: str = "",
+    observed: Any = None,
     verbose: bool = False,
     format: str = "",
     json: bool = False,
@@ -162,18 +202,22 @@ def audit(
         ./inv audit dist/app-1.0-py3-none-any.whl --runtime python:3.11-slim --at /action
         ./inv audit app.zip --format sarif --fail-on warning
         ./inv audit app.zip --html app.html --baseline last.json --save-baseline last.json
+        ./inv audit --observed
         ./inv audit --explain unresolved-needed
     """
     from cli import audits
+    from cli.auditing import audit_built, audit_target
 
     if explain:
         print(audits.explain(explain))
         return
-    asked = audits.asked(runtime=runtime, at=at, config=config, profile=profile, page=bool(html))
+    asked = audits.asked(
+        runtime=runtime, at=at, config=config, profile=profile, page=bool(html), observed=observed
+    )
     files = {"html": html, "baseline": baseline, "save_baseline": save_baseline}
     to = audits.output(form=format, json=json, fail_on=fail_on, verbose=verbose, **files)
     pipeline = _pipeline(c, model=model, arch=arch, limit=limit)
-    judged = pipeline.audit_target(target[0], asked) if target else pipeline.audit_built(asked)
+    judged = audit_target(pipeline, target[0], asked) if target else audit_built(pipeline, asked)
     print(audits.tell(judged, to))
     sys.exit(audits.exit_status(judged, to.fail_on))
 
@@ -186,6 +230,7 @@ def audit(
         **_ARCH,
         "repeat": "warm calls per photo, of which the median is shown",
         "memory": "MB that the container may use; default: invoke.yaml's 256",
+        "shrink": "send a smaller picture where the platform would refuse the request: over 1 MiB as JSON",
         **_JSON,
     },
 )
@@ -197,6 +242,7 @@ def verify(
     arch: str = "",
     repeat: int = 5,
     memory: int = 0,
+    shrink: bool = False,
     json: bool = False,
 ) -> None:
     """Do all that is needed, then run the action in its container as the platform would, and classify photos.
@@ -207,16 +253,18 @@ def verify(
     Examples:
         ./inv verify panda.jpg
         ./inv verify ~/photos lion.jpg --json
+        ./inv verify lobster.jpg --shrink
     """
     import audit as auditor
+    from cli.auditing import audit_built
     from cli.pipeline import exit_status
     from cli.report import details, verdict_table
     from images.verify import as_json
 
     pipeline = _pipeline(c, model=model, arch=arch, memory=memory)
     photos = pipeline.photos(photo or ["panda.jpg"])
-    audited = pipeline.audit_built()
-    verdicts = pipeline.verify(photos, repeat)
+    audited = audit_built(pipeline)
+    verdicts = pipeline.verify(photos, repeat, shrink=shrink)
     for one in audited:
         for finding in one.findings:
             if finding.severity >= auditor.Severity.ERROR:
@@ -228,6 +276,34 @@ def verify(
         if len(verdicts) == 1:
             print(details(verdicts[0]))
     sys.exit(exit_status(audited, verdicts))
+
+
+@task(
+    help={
+        **_MODEL,
+        **_ARCH,
+        "port": "of 127.0.0.1, to listen on; 0: any that is free; default: 3233, as OpenWhisk on one machine has",
+        "memory": "MB that the container may use; default: invoke.yaml's 256",
+        "json": "print the addresses as one line of JSON on stdout instead of lines to paste",
+    }
+)
+@reported
+def serve(
+    c: Context, model: str = "", arch: str = "", port: int = 3233, memory: int = 0, json: bool = False
+) -> None:
+    """Serve the image on this machine as the platform would, until Ctrl-C, and print commands that call it.
+
+    Takes photos as a raw web action does, and JSON as `wsk action invoke` sends it. Each call's verdict and log
+    go to stderr. A container is reused, frozen after 10 s, and replaced when the platform would replace it.
+
+    Examples:
+        ./inv serve
+        ./inv serve --port 0 --json
+        ./inv serve --model mobilenet_v1_0.25_224 --memory 128
+    """
+    from cli import serving
+
+    serving.run(_pipeline(c, model=model, arch=arch, memory=memory), port=port, json=json)
 
 
 @task(

@@ -3,7 +3,6 @@
 import contextlib
 import datetime as dt
 import functools
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,22 @@ import docker
 
 import audit
 import model_fetch
-from cli.audits import Asked
 from cli.console import Step, human_bytes, human_time, step
-from cli.settings import BadSetting, read_settings
+from cli.observed import keep
+from cli.report import removal_table
+from cli.settings import read_settings
 from errors import Under48Error
 from images import architecture, engine
 from images.base import Base, ensure_base
-from images.build import ACTION_FOLDER, Image, Variant, build_image
+from images.build import ACTION_FOLDER, SBOM, SBOM_FOLDER, Image, Variant, build_image
+from images.clean import removal, remove, stored_images, used_images
 from images.docker_build import Step as BuildStep
-from images.errors import ContainerFailed
-from images.extract import read_folder, saved
-from images.package import write_whole, zip_bytes
-from images.verify import Photo, Verdict, find_photos, verify_photos
+from images.extract import read_folder
+from images.observe import mapped
+from images.package import zip_bytes
+from images.shrink import NotShrinkable
+from images.verify import Photo, Verdict, find_photos, note, verify_photos
+from images.whole import write_whole
 
 ROOT = Path(__file__).parent.parent
 OUTPUT = ROOT / "build"
@@ -40,7 +43,7 @@ class Pipeline:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         """Nothing is done yet: each step runs when it is first asked for."""
-        self._open = contextlib.ExitStack()  # saved images that trees still read from
+        self.opened = contextlib.ExitStack()  # saved images that trees still read from
         self.settings = read_settings(settings, ROOT)
         self.cache = self.settings.cache
         self.mirrors = self.settings.mirrors
@@ -119,6 +122,7 @@ class Pipeline:
         files = self.fetch(model.name, model.labels)
         variant = Variant(
             model=model,
+            labels=self.catalog.labels_of(model),
             model_file=files[0],
             labels_file=files[-1],
             architecture=architecture,
@@ -144,6 +148,34 @@ class Pipeline:
         return record.read_text() if record.is_file() else ""
 
     @functools.cached_property
+    def sbom(self) -> Path:
+        """The image's bill of materials, as it lies in the image."""
+        image = self.image
+        path = OUTPUT / f"sbom-{self.model.name}-{self.architecture.name}.cdx.json"
+        with step("sbom") as shown:
+            content = read_folder(self.engine, image.id, SBOM_FOLDER)[SBOM]
+            if not path.is_file() or path.read_bytes() != content:
+                write_whole(path, content)
+            shown.outcome = str(path.relative_to(ROOT))
+            shown.bytes = len(content)
+        return path
+
+    def clean(self, *, everything: bool, dry_run: bool) -> str:
+        """Remove what newer images have replaced, or `everything`; returns what was, or would be, removed."""
+        engine = self.engine
+        found = removal(stored_images(engine), used_images(engine), everything=everything)
+        with step("clean") as shown:
+            refused = [] if dry_run else remove(engine, found.images)
+            for line in refused:
+                shown.say(line)
+            shown.outcome = (
+                "nothing removed, as asked"
+                if dry_run
+                else f"{len(found.images) - len(refused)} images removed"
+            )
+        return removal_table(found)
+
+    @functools.cached_property
     def package(self) -> Path:
         """The zip of the action, with everything it needs."""
         image = self.image
@@ -156,64 +188,21 @@ class Pipeline:
             shown.bytes = len(content)
         return path
 
-    def audit_built(self, asked: Asked = Asked()) -> list[audit.Judged]:  # noqa: B008 - a frozen value
-        """What the auditor says of the image, and of the zip unpacked on top of it."""
-        if asked.runtime:
-            raise BadSetting("--runtime says where a TARGET is unpacked: name the target, too")
-        image, package = self.image, self.package
-        with step("audit") as shown:
-            runtime = self._image_tree(image.tag)
-            judged = [
-                self._judge(runtime, None, asked, limit=self._limit),
-                self._judge(audit.read(package), runtime, asked),
-            ]
-            natives = sum(len(one.analysis.elves) for one in judged)
-            shown.outcome = f"{natives} native files in the image and the zip: {_counted(judged)}"
-        return judged
-
-    def audit_target(self, target: str, asked: Asked = Asked()) -> list[audit.Judged]:  # noqa: B008 - a frozen value
-        """What the auditor says of a file or folder, or else of an image in the engine."""
-        with step("audit") as shown:
-            runtime = self._tree(asked.runtime) if asked.runtime else None
-            judged = self._judge(self._tree(target), runtime, asked, limit=self._limit)
-            shown.outcome = f"{target}: {len(judged.analysis.elves)} native files, {_counted([judged])}"
-        return [judged]
-
-    def _judge(
-        self, tree: audit.Tree, runtime: audit.Tree | None, asked: Asked, limit: audit.Limit | None = None
-    ) -> audit.Judged:
-        analysis = audit.analyse(
-            tree, runtime=runtime, at=asked.at, limit=limit, config=asked.config, compress=asked.compress
-        )
-        return audit.judge(analysis)
-
-    def _tree(self, name: str) -> audit.Tree:
-        """The files of what is at a path, or else of an image in the engine."""
-        path = Path(name).expanduser()
-        return audit.read(path) if path.exists() or _is_path(name) else self._image_tree(name)
-
-    def _image_tree(self, name: str) -> audit.Tree:
-        try:
-            file = self._open.enter_context(saved(self.engine, name))
-        except ContainerFailed as error:
-            raise audit.UnreadableTargetError(
-                f"{name} is neither a file or folder here nor an image in the engine: name one of these"
-            ) from error
-        return audit.read_image(file, name)
-
     @property
-    def _limit(self) -> audit.Limit | None:
-        mib = self.settings.limit
-        return audit.Limit(bytes=round(mib * (1 << 20))) if mib else None
+    def observed(self) -> Path:
+        """Where `verify` keeps what it saw mapped in the image's containers."""
+        return OUTPUT / f"observed-{self.model.name}-{self.architecture.name}.json"
 
     def photos(self, names: Sequence[str]) -> list[Photo]:
         """The photos that files, folders and names of samples stand for."""
         return find_photos(names, self.catalog, lambda name: self.fetch(self.catalog.sample(name).name)[0])
 
-    def verify(self, photos: Sequence[Photo], repeat: int) -> list[Verdict]:
-        """Run the image on each photo."""
+    def verify(self, photos: Sequence[Photo], repeat: int, *, shrink: bool = False) -> list[Verdict]:
+        """Run the image on each photo; with `shrink` those that the platform would refuse are made smaller first."""
         image = self.image
         with step("verify") as shown:
+            photos = [_fitted(photo, shown, shrink=shrink) for photo in photos]
+            seen: dict[str, frozenset[str]] = {}
             verdicts = verify_photos(
                 self.engine,
                 image.id,
@@ -221,7 +210,9 @@ class Pipeline:
                 memory_mib=self.settings.memory,
                 repeat=repeat,
                 report=lambda name, done: shown.show(name, done, len(photos)),
+                observe=lambda photo, running: seen.update({photo.name: mapped(running.container)}),
             )
+            keep(self.observed, image.id, seen, shown.say)
             good = sum(not verdict.problem for verdict in verdicts)
             shown.outcome = (
                 f"{good} of {len(photos)} photos as expected, {human_bytes(max(v.memory for v in verdicts))}"
@@ -229,12 +220,17 @@ class Pipeline:
         return verdicts
 
 
-_FILES = (".zip", ".whl", ".so", ".tar", ".tar.gz", ".tgz")
-
-
-def _is_path(target: str) -> bool:
-    """Whether a name, by its look, means a file rather than an image."""
-    return target.startswith(("/", "./", "../", "~")) or target.endswith(_FILES)
+def _fitted(photo: Photo, shown: Step, *, shrink: bool) -> Photo:
+    """The photo as it is sent; a line for each that is larger than the platform takes."""
+    try:
+        fitted = photo.shrunk() if shrink else photo
+    except NotShrinkable as error:
+        shown.say(f"{photo.name}: {error}")
+        return photo
+    said = note(fitted)
+    if said:
+        shown.say(f"{photo.name}: {said}")
+    return fitted
 
 
 def _show_base(shown: Step) -> Callable[[str], None]:
@@ -256,16 +252,6 @@ def _show_build(shown: Step) -> Callable[[BuildStep], None]:
             shown.show(f"{at.number}/{at.total}  {at.line or at.instruction}", at.number, at.total)
 
     return report
-
-
-def _counted(judged: Sequence[audit.Judged]) -> str:
-    """How many findings there are of each severity: `2 errors, 1 note`."""
-    counts = Counter(finding.severity for one in judged for finding in one.findings)
-    words = [
-        f"{count} {severity.name.lower()}{'s'[: count > 1]}"
-        for severity, count in sorted(counts.items())[::-1]
-    ]
-    return ", ".join(words) or "no findings"
 
 
 def exit_status(audited: Sequence[audit.Judged], verdicts: Sequence[Verdict]) -> int:

@@ -1,13 +1,22 @@
 """Tables of what was verified, and of what can be fetched."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from tabulate import tabulate
 
 from cli.console import human_bytes
+from images.clean import Removal
 from images.verify import Verdict
 from model_fetch import Row
 
+# The parts of a cold start that the action logs, by what it calls them there.
+_COLD_STAGES = {
+    "processStart": "process start",
+    "import": "import",
+    "loadModel": "model load",
+    "firstInference": "first inference",
+}
 _LABEL_WIDTH = 28  # so that the table fits 100 columns
 
 
@@ -44,8 +53,13 @@ def details(verdict: Verdict) -> str:
         f"cold {verdict.cold_ms:.0f} ms = container {verdict.start_ms:.0f} + /init {verdict.init_ms:.0f} "
         f"+ first /run {verdict.run_ms:.0f}; warm {verdict.warm_ms:.1f} ms"
     )
+    elapsed = {stage.name: stage.ms for stage in verdict.stages}
+    parts = ", ".join(
+        f"{words} {elapsed[name]:.1f}" for name, words in _COLD_STAGES.items() if name in elapsed
+    )
+    inside = f"\nin it, by the action's own log: {parts} ms" if parts else ""
     log = "\n".join(f"  {line}" for line in verdict.log)
-    return f"{classes}\n\n{cold}\nlog of the first activation:\n{log}"
+    return f"{classes}\n\n{cold}{inside}\nlog of the first activation:\n{log}"
 
 
 def catalog_table(rows: Sequence[Row]) -> str:
@@ -60,3 +74,10 @@ def catalog_table(rows: Sequence[Row]) -> str:
 
 def _shorten(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def removal_table(removal: Removal) -> str:
+    """One row a kind of image, with how many there are of it; and how much room they take at most."""
+    counts = Counter(image.title for image in removal.images)
+    rows = [*counts.items(), ("together, at most", human_bytes(removal.bytes))]
+    return tabulate(rows, headers=("image", "number"), colalign=("left", "right"), disable_numparse=True)

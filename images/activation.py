@@ -10,7 +10,13 @@ from enum import StrEnum
 from typing import Any, Literal, NoReturn
 
 SENTINEL = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
-RESULT_BYTES = 1 << 20  # whisk.activation.payload.max and .truncation
+ENTITY_BYTES = (
+    1 << 20
+)  # whisk.activation.payload.max and .truncation: of a request's parameters, and of a result
+
+NOT_PROVISIONED = "Failed to provision resources to run the action."
+LOG_FAILURE = "There was an issue while collecting your logs. Data might be missing."
+LOG_DOUBTFUL = "The action did not initialize or run as expected. Log data might be missing."
 
 Phase = Literal["init", "run"]
 
@@ -21,7 +27,8 @@ class Status(StrEnum):
     SUCCESS = "success"  # 0
     APPLICATION_ERROR = "application error"  # 1: the action says so itself
     DEVELOPER_ERROR = "developer error"  # 2: the action, or the image, is broken
-    REQUEUED = "requeued"  # none: the container is shutting down, another one is tried
+    PLATFORM_ERROR = "whisk internal error"  # 3: the platform could not even start it
+    REQUEUED = "requeued"  # none: a container that had been frozen is gone, a new one gets the activation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +46,7 @@ class NoAnswer:
 
     reason: str
     oom_killed: bool = False
+    refused: bool = False  # not even a connection
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,15 +60,35 @@ class Classified:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogPart:
-    """One activation's lines of one stream; `end` is the byte of the log where the next one's begin."""
+    """One activation's lines of one stream; `end` is the byte where the next one's begin."""
 
     lines: tuple[str, ...]
     end: int
     complete: bool  # a sentinel ended it
 
 
-def classify(phase: Phase, answer: Answer | NoAnswer, elapsed_ms: float, limit_ms: float) -> Classified:
-    """The verdict on `answer`, which took `elapsed_ms` of the allowed `limit_ms`."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Logs:
+    """One activation's lines, and the platform's own, which the user is shown at the end of stderr."""
+
+    stdout: tuple[str, ...] = ()
+    stderr: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    complete: bool = True  # a sentinel ended each stream, and nothing was cut off
+    failed: bool = False  # the platform counts the container as broken, whatever it answered
+
+
+def classify(
+    phase: Phase, answer: Answer | NoAnswer, elapsed_ms: float, limit_ms: float, *, resumed: bool = False
+) -> Classified:
+    """The verdict on `answer`, which took `elapsed_ms` of the allowed `limit_ms`.
+
+    `resumed`: it is the first call after the container was frozen, which may find the container gone; then
+    another container gets the activation (`ContainerProxy.scala`, RescheduleJob).
+    """
+    gone = answer.refused if isinstance(answer, NoAnswer) else answer.status_code == 503
+    if phase == "run" and resumed and gone:
+        return Classified(status=Status.REQUEUED, result=None, kept=False)
     if elapsed_ms >= limit_ms:  # even if the answer came after all
         during = " during initialization." if phase == "init" else "."
         return _developer_error(f"The action exceeded its time limits of {limit_ms:.0f} milliseconds{during}")
@@ -69,16 +97,65 @@ def classify(phase: Phase, answer: Answer | NoAnswer, elapsed_ms: float, limit_m
     return _init(answer) if phase == "init" else _run(answer)
 
 
-def read_log(log: bytes, start: int) -> LogPart:
-    """What a stream's whole log holds for the activation after the one that ended at the byte `start`.
+def not_started(image: str, *, missing_image: bool = False, missing_command: bool = False) -> Classified:
+    """The verdict where no container came up: the user's mistake, or the platform's fault."""
+    if missing_image:
+        return _developer_error(f"Failed to pull container image '{image}'.")
+    if missing_command:
+        return _developer_error(f"executable file not found in image {image}")
+    return Classified(status=Status.PLATFORM_ERROR, result={"error": NOT_PROVISIONED}, kept=False)
+
+
+def too_large(length: int) -> str | None:
+    """What the controller answers, with status 413, to parameters of so many bytes; None when they pass."""
+    if length <= ENTITY_BYTES:
+        return None
+    return f"Request larger than allowed: {length} > {ENTITY_BYTES} bytes."
+
+
+def collect_logs(stdout: LogPart, stderr: LogPart, *, limit_mib: int, status: Status) -> Logs:
+    """What the platform keeps of an activation's log (`DockerContainer.scala`, `DockerToActivationLogStore.scala`).
+
+    A limit of 0 means that no log is read. Too much is cut off and missed sentinels are noted; either costs the
+    container, as the next activation could be given the rest. After a developer error, which costs it anyway,
+    sentinels are not waited for. (The platform counts the bytes of the engine's JSON lines, this the text's.)
+    """
+    if limit_mib == 0:
+        return Logs()
+    limit = limit_mib << 20
+    out, left = _fitting(stdout.lines, limit)
+    err, left = _fitting(stderr.lines, left)
+    broken = status in (Status.DEVELOPER_ERROR, Status.REQUEUED)
+    cut = left < 0
+    complete = stdout.complete and stderr.complete and not cut
+    remarks = {
+        f"Logs were truncated because the total bytes size exceeds the limit of {limit} bytes.": cut,
+        LOG_FAILURE: not (cut or broken or complete),
+        LOG_DOUBTFUL: status is Status.DEVELOPER_ERROR,
+    }
+    said = tuple(remark for remark, true in remarks.items() if true)
+    return Logs(stdout=out, stderr=err, remarks=said, complete=complete, failed=bool(said))
+
+
+def _fitting(lines: tuple[str, ...], left: int) -> tuple[tuple[str, ...], int]:
+    """The first lines that have room in `left` bytes, and what is left: less than nothing if some had not."""
+    for count, line in enumerate(lines):
+        left -= len(line.encode()) + 1
+        if left < 0:
+            return lines[:count], left
+    return lines, left
+
+
+def read_log(unread: bytes) -> LogPart:
+    """What a stream holds for the activation that has just ended; `unread` begins where the one before it ended.
 
     A line that contains the sentinel ends an activation and is dropped whole, with any text before it
     (`DockerContainer.scala`, CompleteAfterOccurrences). What comes after it is the next one's.
     """
-    sentinel = log.rfind(SENTINEL.encode(), start)
-    line_end = log.find(b"\n", sentinel)
-    end = len(log) if sentinel < 0 or line_end < 0 else line_end + 1
-    lines = log[start:end].decode(errors="replace").splitlines()
+    sentinel = unread.rfind(SENTINEL.encode())
+    line_end = unread.find(b"\n", sentinel)
+    end = len(unread) if sentinel < 0 or line_end < 0 else line_end + 1
+    lines = unread[:end].decode(errors="replace").splitlines()
     return LogPart(
         lines=tuple(line for line in lines if SENTINEL not in line), end=end, complete=sentinel >= 0
     )
@@ -87,7 +164,7 @@ def read_log(log: bytes, start: int) -> LogPart:
 def _init(answer: Answer) -> Classified:
     if answer.status_code == 200:
         return Classified(status=Status.SUCCESS, result=None, kept=True)  # the body is not looked at
-    if answer.length > RESULT_BYTES:
+    if answer.length > ENTITY_BYTES:
         return _developer_error(_truncated(answer))
     content = _parse(answer.body)
     if isinstance(content, dict) and "error" in content:
@@ -96,9 +173,7 @@ def _init(answer: Answer) -> Classified:
 
 
 def _run(answer: Answer) -> Classified:
-    if answer.status_code == 503:
-        return Classified(status=Status.REQUEUED, result=None, kept=False)
-    if answer.length > RESULT_BYTES:
+    if answer.length > ENTITY_BYTES:
         return _application_error(_truncated(answer))
     content = _parse(answer.body)
     ok = answer.status_code == 200
@@ -122,8 +197,8 @@ def _no_answer(phase: Phase, answer: NoAnswer) -> str:
 def _truncated(answer: Answer) -> str:
     return (
         "The action produced a response that exceeded the allowed length: "
-        f"{answer.length} > {RESULT_BYTES} bytes. "
-        f"The truncated response was: {answer.body[:RESULT_BYTES].decode(errors='replace')}"
+        f"{answer.length} > {ENTITY_BYTES} bytes. "
+        f"The truncated response was: {answer.body[:ENTITY_BYTES].decode(errors='replace')}"
     )
 
 

@@ -22,11 +22,37 @@ from docker.types import LogConfig, Ulimit
 from images.errors import ContainerFailed
 from images.protocol import Address
 
+__all__ = [
+    "LABEL",
+    "CommandMissing",
+    "ContainerEnded",
+    "ContainerFailed",
+    "ImageMissing",
+    "Limits",
+    "Started",
+    "ended_by_signals",
+    "options",
+    "started",
+]
+
 PORT = 8080
 LABEL = "org.under48.invoker"  # on every container started here; its value is the pid of the command
 _CPU_SHARES = (2, 262_144)  # the least and the most that the kernel takes
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 _TAIL_LINES = 20  # of a container that ended, in the error
+_NO_COMMAND = ("executable file not found", "no such file or directory")  # where `docker run` ends with 127
+
+
+class ImageMissing(ContainerFailed):
+    """There is no such image."""
+
+
+class CommandMissing(ContainerFailed):
+    """The image does not hold the program that it is to start."""
+
+
+class ContainerEnded(ContainerFailed):
+    """The container has ended, or has never been where it could be called."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +61,7 @@ class Limits:
 
     memory_mib: int = 256
     timeout_ms: int = 60_000  # for /init and for each /run
+    log_mib: int = 10  # of each activation; 0: no log is read
     open_files: int = 1024
     processes: int = 1024
     invoker_memory_mib: int = 1024  # of which the action's memory gives its share of the processor
@@ -50,7 +77,11 @@ class Started:
     start_ms: float  # what `docker run -d` took
 
     def check(self) -> None:
-        """Raise ContainerFailed, with the end of its log, if the container has ended."""
+        """Raise ContainerEnded, with the end of its log, if the container has ended.
+
+        Its address may be another container's by then. As addresses are unique among running containers, a
+        connection that was made before a check that passes is one to this container.
+        """
         _check(self.container)
 
 
@@ -69,7 +100,10 @@ def started(
     Ctrl-C, SIGTERM and SIGHUP (a closed terminal) remove the container too.
 
     Raises:
-        ContainerFailed: there is no such image, it does not start, or the engine is on another machine.
+        ImageMissing: there is no such image.
+        CommandMissing: it does not hold its own command.
+        ContainerEnded: it ended at once.
+        ContainerFailed: it does not start otherwise, or the engine is on another machine.
     """
     if not _is_here(engine):
         raise ContainerFailed(
@@ -79,15 +113,17 @@ def started(
     name = f"wsk-under48-{uuid.uuid4().hex[:12]}"
     published = not _bridge_is_here(engine)
     flags = options(limits, hardened=hardened, published=published, environment=environment or {})
-    with _ended_by_signals(), _removed(engine, name):
+    with ended_by_signals(), _removed(engine, name):
         began = time.perf_counter()
         try:
             container = engine.containers.create(image, name=name, **flags)
             container.start()
         except ImageNotFound as error:
-            raise ContainerFailed(f"there is no image {image} here; build it first") from error
+            raise ImageMissing(f"there is no image {image} here; build it first") from error
         except APIError as error:
-            raise ContainerFailed(f"{image} does not start: {error.explanation or error}") from error
+            said = str(error.explanation or error)
+            kind = CommandMissing if any(part in said for part in _NO_COMMAND) else ContainerFailed
+            raise kind(f"{image} does not start: {said}") from error
         start_ms = (time.perf_counter() - began) * 1000
         _check(container)
         yield Started(
@@ -161,7 +197,10 @@ def _bridge_is_here(engine: docker.DockerClient) -> bool:
 
 
 def _check(container: Container) -> None:
-    container.reload()
+    try:
+        container.reload()
+    except NotFound as error:
+        raise ContainerEnded("the container has been removed while it was in use") from error
     state = container.attrs["State"]
     if state["Status"] not in ("exited", "dead"):
         return
@@ -169,7 +208,7 @@ def _check(container: Container) -> None:
     cause = (
         "was killed for want of memory" if state["OOMKilled"] else f"ended with status {state['ExitCode']}"
     )
-    raise ContainerFailed(
+    raise ContainerEnded(
         "\n    ".join((f"the container {cause} and serves nothing; its log ends with:", *said))
     )
 
@@ -177,9 +216,14 @@ def _check(container: Container) -> None:
 def _address(container: Container, *, published: bool) -> Address:
     settings = container.attrs["NetworkSettings"]
     if published:
-        host = (settings["Ports"].get(f"{PORT}/tcp") or [{"HostPort": "0"}])[0]["HostPort"]
-        return ("127.0.0.1", int(host))
-    return (settings["Networks"]["bridge"]["IPAddress"], PORT)  # the one above it is gone since engine 29
+        bound = settings["Ports"].get(f"{PORT}/tcp") or [{}]
+        address = ("127.0.0.1", int(bound[0].get("HostPort", 0)))
+    else:  # the address above it is gone since engine 29
+        address = (settings["Networks"]["bridge"]["IPAddress"], PORT)
+    if not all(address):  # an empty address would be this machine's own
+        _check(container)
+        raise ContainerEnded("the engine gave the container no address; is its network `bridge` in order?")
+    return address
 
 
 @contextmanager
@@ -208,8 +252,8 @@ def _remove(engine: docker.DockerClient, name: str) -> None:
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let them end the program as an exception does, so that what must be removed is removed.
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the program as an exception does, so that what must be removed is removed.
 
     One that is ignored, as SIGHUP is under nohup, or that somebody else handles is left alone.
     """

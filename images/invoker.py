@@ -2,24 +2,25 @@
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import docker
+from docker.errors import NotFound
 
-from images.activation import Answer, Classified, LogPart, NoAnswer, Phase, classify, read_log
-from images.container import Limits, Started, started
+from images.activation import Answer, Classified, Logs, NoAnswer, Phase, Status, classify, collect_logs
+from images.container import ContainerEnded, Limits, Started, started
+from images.logs import FollowedLogs
 from images.protocol import encode, post
 
 __all__ = ["Activation", "ColdStart", "Invoker", "Limits", "Memory", "invoker"]
 
-LOG_SECONDS = 2.0  # without the sentinels, after which the invoker stops waiting for them
-LOG_POLL_SECONDS = 0.01
+LOG_SECONDS = 10.0  # without a new line; the platform gives up after 2, but its invoker is no busy desk
+BROKEN_LOG_SECONDS = 0.5  # after a developer error; the platform reads what is there
 OOM_SECONDS = 2.0  # waitForOomState in DockerContainer.scala
 OOM_POLL_SECONDS = 0.1
-_SILENCE = LogPart(lines=(), end=0, complete=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,13 +51,15 @@ class Memory:
 class Activation:
     """One call of /init or /run and what became of it."""
 
+    id: str = ""
     status_code: int | None  # None: no answer
     body: str
     classified: Classified
     elapsed_ms: float
     stdout: tuple[str, ...] = ()
     stderr: tuple[str, ...] = ()
-    logs_complete: bool = True  # a sentinel came on both streams
+    remarks: tuple[str, ...] = ()  # the platform's own lines about the log
+    logs_complete: bool = True  # a sentinel came on both streams, in time and within the limit
     oom_killed: bool = False
 
 
@@ -80,30 +83,59 @@ class Invoker:
     running: Started
     limits: Limits
     action: str = "classify"
+    frozen: bool = False
     _init_ms: float = 0
     _run_ms: float | None = None
-    _log_ends: tuple[int, int] = (0, 0)  # bytes of stdout and stderr that earlier activations had
+    _resumed: bool = False  # nothing has been run since
+    _logs: FollowedLogs | None = None
 
     def init(self, *, code: str | None = None, binary: bool = False, main: str = "main") -> Activation:
         """Post to /init; without `code` as for an image with the action built in.
 
         Raises:
-            ContainerFailed: the container ended before its server listened.
+            ContainerEnded: the container ended before its server listened.
         """
-        context = {f"__OW_{key.upper()}": value for key, value in self._context().items()}
-        value: dict[str, Any] = {"name": self.action, "main": main, "binary": binary, "env": context}
+        context = self._context()
+        env = {f"__OW_{key.upper()}": value for key, value in context.items()}
+        value: dict[str, Any] = {"name": self.action, "main": main, "binary": binary, "env": env}
         if code is not None:
             value["code"] = code
-        activation = self._post("init", {"value": value})
+        began = time.perf_counter()
+        answer = self._post("/init", {"value": value}, while_refused=self.running.check)
+        activation = self._judge("init", context["activation_id"], answer, _since(began))
         self._init_ms = activation.elapsed_ms
         return activation
 
-    def run(self, value: Any) -> Activation:
-        """Post `value`, the action's parameters, to /run."""
-        activation = self._post("run", {"value": value, **self._context()})
+    def run(self, value: Any, *, deadline_ms: int | None = None) -> Activation:
+        """Post `value`, the action's parameters, to /run; a frozen container is thawed first.
+
+        `deadline_ms`, in milliseconds since 1970, is told to the action; by default that of its time limit.
+        """
+        if self.frozen:
+            self.resume()
+        context = self._context(deadline_ms)
+        checked: list[float] = []
+        began = time.perf_counter()
+        try:
+            answer = self._post("/run", {"value": value, **context}, checked=checked)
+        except ContainerEnded as error:
+            answer = NoAnswer(reason=str(error), refused=True)
+        elapsed_ms = _since(began) - sum(checked)  # the platform has no such check
+        activation = self._judge("run", context["activation_id"], answer, elapsed_ms)
+        self._resumed = False
         if self._run_ms is None:
             self._run_ms = activation.elapsed_ms
         return activation
+
+    def pause(self) -> None:
+        """Freeze the container's processes, as the platform does with one that has been idle for 10 s."""
+        self.running.container.pause()
+        self.frozen = True
+
+    def resume(self) -> None:
+        """Thaw a frozen container; the next /run is the first after an idle time."""
+        self.running.container.unpause()
+        self.frozen, self._resumed = False, True
 
     @property
     def cold(self) -> ColdStart | None:
@@ -120,72 +152,89 @@ class Invoker:
         """Whether the kernel has killed the server for want of memory; the engine knows it a moment later."""
         deadline = time.monotonic() + OOM_SECONDS
         while True:
-            self.running.container.reload()
+            try:
+                self.running.container.reload()
+            except NotFound:  # somebody has removed it
+                return False
             state = self.running.container.attrs["State"]
             if state["OOMKilled"] or not state["Running"] or time.monotonic() > deadline:
                 return bool(state["OOMKilled"])
             time.sleep(OOM_POLL_SECONDS)
 
-    def _post(self, phase: Phase, message: Mapping[str, Any]) -> Activation:
-        body = encode(message)
-        began = time.perf_counter()
-        answer = post(
+    def _post(
+        self,
+        path: str,
+        message: Mapping[str, Any],
+        *,
+        while_refused: Callable[[], None] | None = None,
+        checked: list[float] | None = None,
+    ) -> Answer | NoAnswer:
+        """Post to this very container; `checked` gets the milliseconds that making sure of it took."""
+
+        def confirm() -> None:
+            began = time.perf_counter()
+            self.running.check()
+            if checked is not None:
+                checked.append(_since(began))
+
+        return post(
             self.running.address,
-            f"/{phase}",
-            body,
+            path,
+            encode(message),
             seconds=self.limits.timeout_ms / 1000,
             retry_dropped=self.running.published,
-            while_refused=self.running.check if phase == "init" else None,
+            while_refused=while_refused,
+            confirm=confirm,
         )
-        elapsed_ms = (time.perf_counter() - began) * 1000
+
+    def _judge(
+        self, phase: Phase, activation_id: str, answer: Answer | NoAnswer, elapsed_ms: float
+    ) -> Activation:
         in_time = elapsed_ms < self.limits.timeout_ms
         if isinstance(answer, NoAnswer) and in_time and self.oom_killed():
-            answer = NoAnswer(reason=answer.reason, oom_killed=True)
-        classified = classify(phase, answer, elapsed_ms, self.limits.timeout_ms)
+            answer = replace(answer, oom_killed=True)
+        classified = classify(phase, answer, elapsed_ms, self.limits.timeout_ms, resumed=self._resumed)
         quiet = phase == "init" and classified.kept  # what it printed is the first activation's
-        stdout, stderr = (
-            (_SILENCE, _SILENCE) if quiet else self._logs(LOG_SECONDS if isinstance(answer, Answer) else 0)
-        )
+        logs = Logs() if quiet else self._collect(classified.status)
+        if logs.failed:
+            classified = replace(classified, kept=False)
         return Activation(
+            id=activation_id,
             status_code=answer.status_code if isinstance(answer, Answer) else None,
             body=answer.body.decode(errors="replace") if isinstance(answer, Answer) else answer.reason,
             classified=classified,
             elapsed_ms=elapsed_ms,
-            stdout=stdout.lines,
-            stderr=stderr.lines,
-            logs_complete=stdout.complete and stderr.complete,
+            stdout=logs.stdout,
+            stderr=logs.stderr,
+            remarks=logs.remarks,
+            logs_complete=logs.complete,
             oom_killed=isinstance(answer, NoAnswer) and answer.oom_killed,
         )
 
-    def _context(self) -> dict[str, str]:
+    def _collect(self, status: Status) -> Logs:
+        if self.limits.log_mib == 0:
+            return Logs()
+        if self._logs is None:
+            self._logs = FollowedLogs(self.running.container)
+        broken = status in (Status.DEVELOPER_ERROR, Status.REQUEUED)
+        stdout, stderr = self._logs.take(idle_seconds=BROKEN_LOG_SECONDS if broken else LOG_SECONDS)
+        return collect_logs(stdout, stderr, limit_mib=self.limits.log_mib, status=status)
+
+    def _context(self, deadline_ms: int | None = None) -> dict[str, str]:
         """What each activation is told of itself; a new one each time."""
+        deadline = int(time.time() * 1000) + self.limits.timeout_ms if deadline_ms is None else deadline_ms
         return {
             "namespace": "guest",
             "action_name": f"/guest/{self.action}",
             "action_version": "0.0.1",
             "activation_id": uuid.uuid4().hex,
             "transaction_id": uuid.uuid4().hex,
-            "deadline": str(int(time.time() * 1000) + self.limits.timeout_ms),
+            "deadline": str(deadline),
         }
 
-    def _logs(self, patience: float) -> tuple[LogPart, LogPart]:
-        """What stdout and stderr hold of this activation.
 
-        The engine writes the log a moment after the server has, so the sentinels are waited for, `patience`
-        seconds at most; a server that broke off has none to send.
-        """
-        deadline = time.monotonic() + patience
-        while True:
-            stdout, stderr = (
-                read_log(
-                    self.running.container.logs(stdout=first, stderr=not first), self._log_ends[not first]
-                )
-                for first in (True, False)
-            )
-            if (stdout.complete and stderr.complete) or time.monotonic() > deadline:
-                self._log_ends = (stdout.end, stderr.end)
-                return stdout, stderr
-            time.sleep(LOG_POLL_SECONDS)
+def _since(began: float) -> float:
+    return (time.perf_counter() - began) * 1000
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 import dataclasses
+import re
 
-from cli.report import catalog_table, details, verdict_table
+from cli.report import catalog_table, details, removal_table, verdict_table
+from images.clean import Removal, Stored
 from images.verify import Ranked, Verdict
 from model_fetch import Row, load_catalog
 
@@ -56,6 +58,14 @@ def test_details_name_the_classes_the_parts_of_the_cold_start_and_the_log() -> N
     ]
 
 
+def test_details_show_the_parts_of_the_cold_start_that_the_action_logged() -> None:
+    elapsed = {"processStart": 41.2, "import": 9, "loadModel": 4.4, "decode": 0.1, "firstInference": 4.2}
+    log = tuple(f"elapsed {name} {ms:.1f} ms" for name, ms in elapsed.items())
+    assert details(dataclasses.replace(GOOD, log=log)).splitlines()[4] == (
+        "in it, by the action's own log: process start 41.2, import 9.0, model load 4.4, first inference 4.2 ms"
+    )
+
+
 def test_details_of_a_photo_without_classes_are_still_there() -> None:
     assert "cold 560 ms" in details(BAD)
 
@@ -78,3 +88,15 @@ def test_the_real_catalogue_fits_120_columns() -> None:
 def test_an_empty_table_is_its_headings() -> None:
     assert catalog_table([]).split()[:5] == ["kind", "name", "size", "cached", "licence"]
     assert "photo" in verdict_table([])
+
+
+def test_what_is_removed_is_counted_by_kind_with_the_room_it_takes() -> None:
+    stage = Stored(id="1", parent="", tags=(), labels={"org.under48.stage": "compile"}, size=0)
+    named = Stored(id="2", parent="", tags=("under48/classify:x",), labels={}, size=0)
+    table = removal_table(Removal(images=(stage, stage, named), bytes=1_500_000))
+    rows = [re.split(r"\s{2,}", line.strip()) for line in table.splitlines()[2:]]
+    assert rows == [
+        ["build stage compile", "2"],
+        ["under48/classify:x", "1"],
+        ["together, at most", "1.5 MB"],
+    ]

@@ -17,7 +17,7 @@ from docker.utils import parse_repository_tag
 from images.architecture import Architecture
 from images.base.bootstrap import bootstrap
 from images.errors import BaseFailed, BaseMismatch
-from images.package import write_whole
+from images.whole import write_whole
 
 IMAGE = "debian:bookworm-slim"
 _SILENCE_SECONDS = 10  # of a pull, after which the registry counts as out of reach

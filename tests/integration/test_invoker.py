@@ -12,12 +12,13 @@ import docker
 import pytest
 
 from images import architecture, container, engine
-from images.activation import SENTINEL, Status
+from images.activation import LOG_FAILURE, SENTINEL, Status
 from images.base import ensure_base
 from images.container import LABEL, Limits, started
 from images.docker_build import build_stage
 from images.errors import ContainerFailed
 from images.invoker import invoker
+from images.pool import Pool
 
 pytestmark = pytest.mark.engine
 
@@ -29,7 +30,7 @@ use IO::Socket::INET;
 $| = 1;
 my $server = IO::Socket::INET->new(LocalPort => 8080, Listen => 5, ReuseAddr => 1) or die "listen: $!";
 while (my $client = $server->accept) {{
-    my ($path, $length) = ('', 0);
+    my ($path, $length, $status) = ('', 0, '200 OK');
     while (my $line = <$client>) {{
         $path = $1 if $line =~ m{{^POST (\\S+)}};
         $length = $1 if $line =~ m{{^Content-Length: (\\d+)}}i;
@@ -37,13 +38,14 @@ while (my $client = $server->accept) {{
     }}
     read($client, my $body, $length);
     if ($path eq '/run') {{
+        $status = '503 Ending' if $body =~ /"ending":true/;
         if ($body =~ /"eat":true/) {{ my @all; push @all, 'x' x 1e7 while 1; }}
         print "to stdout\\n{SENTINEL}\\n";
-        print STDERR "to stderr\\n{SENTINEL}\\n";
+        print STDERR "to stderr\\n{SENTINEL}\\n" unless $body =~ /"quiet":true/;
     }} else {{
         $body = '{{"ok":true}}';
     }}
-    print $client "HTTP/1.1 200 OK\\r\\nContent-Length: " . length($body) . "\\r\\n\\r\\n$body";
+    print $client "HTTP/1.1 $status\\r\\nContent-Length: " . length($body) . "\\r\\n\\r\\n$body";
     close $client;
 }}
 """
@@ -122,6 +124,55 @@ def test_where_the_bridge_is_not_of_this_machine_a_published_port_is_called(
         answer = running.init()
         assert answer.classified.status == Status.SUCCESS, answer.body
         assert running.run({}).classified.status == Status.SUCCESS
+
+
+def test_a_missing_sentinel_costs_the_container_unless_no_log_is_read(
+    client: docker.DockerClient, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images.invoker.LOG_SECONDS", 0.5)
+    with invoker(client, image(SERVE)) as running:
+        running.init()
+        activation = running.run({"quiet": True})
+    assert (activation.classified.status, activation.classified.kept) == (Status.SUCCESS, False)
+    assert (activation.stdout, activation.stderr) == (("to stdout",), ())
+    assert activation.remarks == (LOG_FAILURE,)
+    with invoker(client, image(SERVE), limits=Limits(log_mib=0)) as running:
+        running.init()
+        activation = running.run({"quiet": True})
+    assert (activation.stdout, activation.remarks, activation.classified.kept) == ((), (), True)
+
+
+def test_a_container_that_is_ending_fails_its_call_or_after_a_pause_leaves_it_to_another_one(
+    client: docker.DockerClient, image: Image
+) -> None:
+    with invoker(client, image(SERVE)) as running:
+        running.init()
+        assert running.run({"ending": True}).classified.status is Status.DEVELOPER_ERROR
+        running.pause()
+        assert running.run({"ending": True}).classified.status is Status.REQUEUED
+    with Pool(client, image(SERVE)) as pool:
+        assert pool.invoke({}).cold is not None
+        assert pool.invoke({}).cold is None
+        pool.freeze()
+        again = pool.invoke({"ending": True})  # the second one says so, too, and has not been frozen
+        assert again.cold is not None
+        assert again.activation.classified.status is Status.DEVELOPER_ERROR
+    assert _left(client) == []
+
+
+def test_a_pool_says_what_the_platform_would_of_a_container_that_never_serves(
+    client: docker.DockerClient, image: Image
+) -> None:
+    for command, text in (
+        ('["no-such-program"]', "executable file not found in image"),
+        ('["sh", "-c", "exit 3"]', "exceeded its time limits of 60000 milliseconds during initialization"),
+        ('["perl", "-e", "die"]', "during initialization"),
+    ):
+        with Pool(client, image(command)) as pool:
+            activation = pool.invoke({}).activation
+            assert activation.classified.status is Status.DEVELOPER_ERROR
+            assert text in activation.classified.result["error"]
+    assert _left(client) == []
 
 
 def test_an_action_that_eats_all_memory_is_told_so(client: docker.DockerClient, image: Image) -> None:

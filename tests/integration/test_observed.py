@@ -6,6 +6,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from cli.auditing import audit_built
 from cli.audits import Asked
 from cli.pipeline import Pipeline
 from cli.tests import settings
@@ -75,13 +76,13 @@ def test_each_photo_is_looked_at_when_its_last_call_has_been_measured(
 def test_the_audit_says_what_verify_saw(pipeline: Pipeline, photos: dict[str, Path]) -> None:
     own = Pipeline(settings())  # a new one: each step of a pipeline is done once
     own.verify(own.photos([str(photos["panda.jpg"])]), repeat=0)
-    document = json.loads(own._observed.read_text())
+    document = json.loads(own.observed.read_text())
     assert document["image"] == own.image.id
     assert names(document["mapped"]) >= LOADED
-    judged = own.audit_built(Asked(observed=""))[0]
+    judged = audit_built(own, Asked(observed=""))[0]
     found = {finding.rule: finding for finding in judged.findings}
     assert "libunder48.so" in found["mapped-later"].message
     assert "panda.jpg was classified" in found["never-mapped"].message
     assert found.keys() & {"mapped-unforeseen", "mapped-elsewhere"} == set()
-    plain = {finding.rule for finding in pipeline.audit_built()[0].findings}
+    plain = {finding.rule for finding in audit_built(pipeline)[0].findings}
     assert plain == found.keys() - {"mapped-later", "never-mapped"}

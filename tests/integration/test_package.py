@@ -11,6 +11,7 @@ import docker
 import pytest
 
 import audit
+from cli.auditing import audit_built
 from cli.pipeline import Pipeline
 from images.build import ACTION_FOLDER, Image
 from images.extract import read_folder, saved
@@ -61,7 +62,7 @@ def test_sent_to_init_as_the_platform_sends_it_it_answers_as_the_built_in_action
 
 
 def test_the_auditor_finds_nothing_wrong_with_image_and_zip(pipeline: Pipeline) -> None:
-    for analysis, findings, _ in pipeline.audit_built():
+    for analysis, findings, _ in audit_built(pipeline):
         assert [f for f in findings if f.severity > audit.Severity.NOTE] == [], analysis.target.name
         assert len(analysis.elves) > 10
 

@@ -1,0 +1,117 @@
+"""Audits what was built, or any other target: opens it, judges it, and shows the step."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import audit
+from cli.audits import Asked
+from cli.console import step
+from cli.observed import observation
+from cli.pipeline import OUTPUT, Pipeline
+from cli.settings import BadSetting
+from images.errors import ContainerFailed
+from images.extract import saved
+
+_FILES = (".zip", ".whl", ".so", ".tar", ".tar.gz", ".tgz")
+
+
+def audit_built(pipeline: Pipeline, asked: Asked = Asked()) -> list[audit.Judged]:  # noqa: B008 - a frozen value
+    """What the auditor says of the image, and of the zip unpacked on top of it.
+
+    Raises:
+        BadSetting: a runtime is named, and the zip's is the image.
+    """
+    if asked.runtime:
+        raise BadSetting("--runtime says where a TARGET is unpacked: name the target, too")
+    image, package = pipeline.image, pipeline.package
+    seen = observation(asked.observed, image.id, pipeline.observed)
+    with step("audit") as shown:
+        runtime = _image_tree(pipeline, image.tag)
+        judged = [
+            _judge(runtime, None, asked, limit=_limit(pipeline), observation=seen),
+            _judge(audit.read(package), runtime, asked),
+        ]
+        natives = sum(len(one.analysis.elves) for one in judged)
+        shown.outcome = f"{natives} native files in the image and the zip: {_counted(judged)}"
+    return judged
+
+
+def audit_target(pipeline: Pipeline, target: str, asked: Asked) -> list[audit.Judged]:
+    """What the auditor says of a file or folder, or else of an image in the engine.
+
+    Raises:
+        UnreadableTargetError: it is none of these, or cannot be read.
+    """
+    with step("audit") as shown:
+        runtime = _tree(pipeline, asked.runtime) if asked.runtime else None
+        tree = _tree(pipeline, target)
+        known = {
+            "limit": _limit(pipeline),
+            "observation": observation(asked.observed, _image_id(pipeline, target)),
+            "usual_runtime": _own_image(target),
+        }
+        judged = _judge(tree, runtime, asked, **known)
+        shown.outcome = f"{target}: {len(judged.analysis.elves)} native files, {_counted([judged])}"
+    return [judged]
+
+
+def _judge(tree: audit.Tree, runtime: audit.Tree | None, asked: Asked, **known: Any) -> audit.Judged:
+    """Judge as was asked; `known` is more of what `audit.analyse` takes."""
+    analysis = audit.analyse(
+        tree, runtime=runtime, at=asked.at, config=asked.config, compress=asked.compress, **known
+    )
+    return audit.judge(analysis)
+
+
+def _tree(pipeline: Pipeline, name: str) -> audit.Tree:
+    """The files of what is at a path, or else of an image in the engine."""
+    return audit.read(Path(name).expanduser()) if _is_path(name) else _image_tree(pipeline, name)
+
+
+def _image_tree(pipeline: Pipeline, name: str) -> audit.Tree:
+    try:
+        file = pipeline.opened.enter_context(saved(pipeline.engine, name))
+    except ContainerFailed as error:
+        raise audit.UnreadableTargetError(
+            f"{name} is neither a file or folder here nor an image in the engine: name one of these"
+        ) from error
+    return audit.read_image(file, name)
+
+
+def _image_id(pipeline: Pipeline, target: str) -> str:
+    """The id of an image in the engine; empty for what is a file here."""
+    return "" if _is_path(target) else str(pipeline.engine.images.get(target).id)
+
+
+def _is_path(target: str) -> bool:
+    """Whether a name is that of a file or folder, or by its look means one, rather than an image."""
+    return (
+        target.startswith(("/", "./", "../", "~"))
+        or target.endswith(_FILES)
+        or Path(target).expanduser().exists()
+    )
+
+
+def _own_image(target: str) -> str:
+    """The image whose zip a target is; empty for any other target."""
+    path = Path(target).expanduser()
+    name = path.stem.removeprefix("classify-")
+    own = path.resolve().parent == OUTPUT and path.suffix == ".zip" and name != path.stem
+    return f"under48/classify:{name}" if own else ""
+
+
+def _limit(pipeline: Pipeline) -> audit.Limit | None:
+    mib = pipeline.settings.limit
+    return audit.Limit(bytes=round(mib * (1 << 20))) if mib else None
+
+
+def _counted(judged: Sequence[audit.Judged]) -> str:
+    """How many findings there are of each severity: `2 errors, 1 note`."""
+    counts = Counter(finding.severity for one in judged for finding in one.findings)
+    words = [
+        f"{count} {severity.name.lower()}{'s'[: count > 1]}"
+        for severity, count in sorted(counts.items())[::-1]
+    ]
+    return ", ".join(words) or "no findings"
