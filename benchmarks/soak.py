@@ -88,9 +88,9 @@ class Soak:
 
     @property
     def growth(self) -> float:
-        """Of resident memory, from the first to the last settled sample; 0.01 is 1 %."""
-        first, *_, last = (sample.resident for sample in self.settled)
-        return last / first - 1
+        """Of resident memory, from the first settled sample to the greatest; 0.01 is 1 %."""
+        resident = [sample.resident for sample in self.settled]
+        return max(resident) / resident[0] - 1
 
 
 def photos(shared: Path = SHARED) -> Inputs:
@@ -194,7 +194,7 @@ def _report(seen: Soak) -> str:
     good = sum('"results"' in answer for answer in seen.answers.values())
     return (
         f"{table}\n"
-        f"growth of resident memory: {seen.growth:+.2%}\n"
+        f"growth of resident memory, to its greatest: {seen.growth:+.2%}\n"
         f"{seen.calls} calls, {seen.pauses} of them after a pause; {len(seen.answers)} inputs, {good} classified; "
         f"answers that differ: {', '.join(seen.differing) or 'none'}"
     )

@@ -13,9 +13,7 @@ _MIB = 1024 * 1024
 _MOST = 160 * _MIB  # a PNG of this size takes about as long as an activation should
 _LEAST = 8 * _MIB  # a photo of 2 megapixels; refusing everything would hide the real problem
 _RESERVE = 48 * _MIB  # for what follows the decoder: two images of 2047 x 2047, their bytes, Pillow itself
-_SPARE = (
-    24 * _MIB
-)  # of the container, for what no limit of the process counts: its pages' tables, sockets, stacks
+_SPARE = 24 * _MIB  # for what no limit of the process counts: tables of its pages, sockets, stacks
 
 # cgroups(7): version 2, then version 1.
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")

@@ -70,9 +70,8 @@ def activation() -> Iterator[None]:
         with stage("main"):
             yield
     finally:
-        if (
-            os.environ.get("UNDER48_PROFILE") == "json"
-        ):  # read each time: /init brings it after the model is loaded
+        # Read each time: /init brings it after the model is loaded.
+        if os.environ.get("UNDER48_PROFILE") == "json":
             print(_as_json(_PROFILE), flush=True)
         _PROFILE.cold = False
         _PROFILE.stages.clear()

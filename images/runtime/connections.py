@@ -177,6 +177,11 @@ class Connections:
             self._refuse(connection, error.status, str(error))
             return
         if request is not None:
+            connection.asked = len(request.body)
+        if not self._make_room(connection):
+            text = f"no room beside the calls that wait: at most {MOST_HELD} bytes of them are held"
+            self._refuse(connection, 503, text)
+        elif request is not None:
             self._route(connection, request)
         elif connection.reader.awaits_continue:
             connection.reader.awaits_continue = False
@@ -188,14 +193,14 @@ class Connections:
             text = f"{request.method} {request.path} is not answered here, only POST /init and POST /run"
             self._refuse(connection, status, text)
             return
-        connection.asked = len(request.body)
         connection.working = True
         self._selector.unregister(connection.socket)
         self._submit(connection, request)
 
     def _refuse(self, connection: Connection, status: int, text: str) -> None:
         connection.closing = True
-        connection.reader = RequestReader()  # what it has sent so far is of no use any more
+        connection.reader.drop()
+        connection.asked = 0
         self._send(connection, write_response(status, error_body(text), keep_alive=False))
 
     def _send(self, connection: Connection, data: bytes) -> None:
@@ -240,6 +245,7 @@ class Connections:
 
     def _close(self, connection: Connection) -> None:
         self._open.pop(connection, None)
+        connection.reader.drop()
         if connection.socket in self._selector.get_map():
             self._selector.unregister(connection.socket)
         connection.socket.close()

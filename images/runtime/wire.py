@@ -67,6 +67,13 @@ class RequestReader:
         """How many bytes are in memory of what is no whole request yet."""
         return len(self._buffer) + len(self._chunked)
 
+    def drop(self) -> None:
+        """Forget what was read, for good. Without this it stays until Python's garbage collector comes round: the
+        parser is a generator that refers to this object.
+        """
+        self._requests.close()
+        self._buffer, self._chunked = bytearray(), bytearray()
+
     def feed(self, data: bytes) -> Request | None:
         """Take more bytes (or none) and give the next request when it is whole; BadRequestError when it is
         none.

@@ -5,6 +5,8 @@ import random
 import struct
 import zlib
 
+from tests.pictures import png_chunk
+
 
 def noise(side: int) -> str:
     """A square PNG as base64; it has about 3 * side * side bytes, and is the same each time."""
@@ -12,8 +14,4 @@ def noise(side: int) -> str:
     pixels = b"".join(b"\0" + rows.randbytes(3 * side) for _ in range(side))
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(pixels, 0)), (b"IEND", b""))
-    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*part) for part in parts)).decode()
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts)).decode()

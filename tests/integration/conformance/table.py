@@ -14,8 +14,17 @@ from tests.integration.conformance.vectors_13c import VECTORS as SECTION_13C
 from tests.integration.conformance.vectors_13e import VECTORS as SECTION_13E
 from tests.integration.conformance.vectors_code import VECTORS as CODE
 from tests.integration.conformance.vectors_faults import VECTORS as FAULTS
+from tests.integration.conformance.vectors_json import VECTORS as JSON
 
-VECTORS: tuple[Vector, ...] = (*SECTION_13A, *SECTION_13B, *SECTION_13C, *SECTION_13E, *CODE, *FAULTS)
+VECTORS: tuple[Vector, ...] = (
+    *SECTION_13A,
+    *SECTION_13B,
+    *SECTION_13C,
+    *SECTION_13E,
+    *CODE,
+    *JSON,
+    *FAULTS,
+)
 
 Case = tuple[str, bool]  # a vector's id, and whether the container is hardened
 CASES: dict[Case, Vector] = {

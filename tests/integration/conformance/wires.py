@@ -110,6 +110,21 @@ def crowded(connections: int, path: str, body: bytes, expected: tuple[int | None
     return Step(act=act, expected=(expected, expected))
 
 
+def laden(clients: int, size: int, path: str, body: bytes, expected: tuple[int | None, Where]) -> Step:
+    """Let that many clients send `size` bytes of a body and go silent; be served beside them."""
+
+    def act(server: Server) -> list[Reply]:
+        part = request("POST", path, b" " * size)[:-1]
+        with ExitStack() as crowd:
+            for _ in range(clients):
+                client = crowd.enter_context(server.connect())
+                with suppress(ConnectionError):
+                    client.sendall(part)
+            return [server.post(path, body)]
+
+    return Step(act=act, expected=(expected,))
+
+
 def paused(expected: tuple[int | None, Where]) -> Step:
     """Freeze the container, call it, thaw it: what was sent meanwhile is answered then."""
 
