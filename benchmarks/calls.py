@@ -1,8 +1,8 @@
 """Times warm and cold calls of the default image, as the platform sees them: python -m benchmarks.calls [RUNS]."""
 
+import argparse
 import base64
 import statistics
-import sys
 from collections.abc import Sequence
 
 from tabulate import tabulate
@@ -61,4 +61,6 @@ def _row(name: str, times: Sequence[float]) -> tuple[str, str, str, str]:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else RUNS)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.calls", description=__doc__)
+    parser.add_argument("runs", type=int, nargs="?", default=RUNS, help=f"warm, and cold; default: {RUNS}")
+    main(parser.parse_args().runs)

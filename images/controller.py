@@ -23,10 +23,8 @@ WEB_PATH = f"/api/v1/web/guest/default/{ACTION}"
 METHODS = ("OPTIONS", "GET", "DELETE", "POST", "PUT", "HEAD", "PATCH")
 
 _JSON = "application/json"
-_TEXTS = (
-    "application/x-www-form-urlencoded",
-    "application/javascript",
-)  # beside text/*, multipart/*, XML, …+json
+# Beside text/*, multipart/*, XML, …+json:
+_TEXTS = ("application/x-www-form-urlencoded", "application/javascript")
 _CORS = (
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Allow-Methods", ", ".join(METHODS)),
@@ -63,6 +61,7 @@ class Call:
 
     parameters: dict[str, Any]
     web: str = ""  # the URL's extension, where it is a web action's
+    blocking: bool = True  # else the answer is the activation's id alone
     result_only: bool = True
 
 
@@ -76,9 +75,8 @@ def read(request: Request) -> Call | Response:
     else:
         call = _web(request, WEB_PATH if url.path == "/" else url.path, url.query)
     if isinstance(call, Call) and (refusal := too_large(len(encode(call.parameters)))):
-        return error(
-            413, refusal
-        )  # base64 makes the body larger; such a message would not pass through Kafka
+        # Base64 has made the body larger; such a message would not pass through Kafka.
+        return error(413, refusal)
     return call
 
 
@@ -102,7 +100,10 @@ def _rest(request: Request, query: str) -> Call | Response:
         parameters = None
     if not isinstance(parameters, dict):
         return error(400, "The request content was malformed: a JSON object is expected")
-    return Call(parameters=parameters, result_only="result=true" in query.split("&"))
+    options = query.split("&")
+    return Call(
+        parameters=parameters, blocking="blocking=true" in options, result_only="result=true" in options
+    )
 
 
 def _web(request: Request, path: str, query: str) -> Call | Response:
@@ -110,7 +111,10 @@ def _web(request: Request, path: str, query: str) -> Call | Response:
     extension = next((known for known in _TRANSCODERS if rest.startswith(known)), ".http")
     rest = rest.removeprefix(extension)
     if not path.startswith(WEB_PATH) or (rest and not rest.startswith("/")):
-        return error(404, f"The requested resource does not exist; POST to /, {WEB_PATH} or {REST_PATH}")
+        return error(
+            404,
+            f"The requested resource does not exist: the only action here is {ACTION}; POST to /, {WEB_PATH} or {REST_PATH}",
+        )
     if request.method not in METHODS:
         return error(405, f"HTTP method not allowed, supported methods: {', '.join(METHODS)}")
     if request.method == "OPTIONS":
@@ -139,6 +143,8 @@ def _body(request: Request) -> str:
 
 
 def _rest_answer(call: Call, activation: Activation) -> Response:
+    if not call.blocking:
+        return _json(202, {"activationId": activation.id})
     status = _REST_STATUS.get(activation.classified.status, 502)
     return _json(status, activation.classified.result if call.result_only else _record(activation))
 

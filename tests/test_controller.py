@@ -160,6 +160,14 @@ def test_the_rest_api_gives_the_result_and_its_status(status: Status, result: An
     assert ("x-openwhisk-activation-id", "abc") in response.headers
 
 
+@pytest.mark.parametrize("query", ["", "?result=true", "?blocking=false"])
+def test_who_does_not_wait_gets_the_activations_id(query: str) -> None:
+    call = read(_request(REST_PATH + query, body=b"{}"))
+    assert isinstance(call, Call)
+    response = answer(call, _activation(DEVELOPER, ERROR))
+    assert (response.status, json.loads(response.body)) == (202, {"activationId": "abc"})
+
+
 def test_or_the_whole_record() -> None:
     response = answer(Call(parameters={}, result_only=False), _activation(DEVELOPER, ERROR))
     assert json.loads(response.body) == {
