@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audit.errors import ConfigError
+from audit.globs import glob_expression
 from audit.profiles import limit_named, profiles_named
-from audit.tree import glob_expression, inside
+from audit.tree import inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

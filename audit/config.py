@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from audit.errors import ConfigError
-from audit.tree import glob_expression
+from audit.globs import glob_expression
 
 if TYPE_CHECKING:
     import os

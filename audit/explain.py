@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import textwrap
 from typing import TYPE_CHECKING
 
 from audit.errors import AuditError
+from audit.printable import paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from audit.rules import Rule
 
-WIDTH = 100
 EVERY = "all"
 _PARTS = (
     ("what it means", "means"),
@@ -35,7 +34,7 @@ def explain(key: str, rules: Iterable[Rule]) -> str:
     if key not in known:
         near = difflib.get_close_matches(key, known, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
-        listed = textwrap.fill(", ".join(known), WIDTH)
+        listed = paragraph(", ".join(known))
         raise AuditError(f"there is no rule {key!r}.{hint} Name one of these, or {EVERY}:\n{listed}")
     return _explained(known[key])
 
@@ -49,12 +48,4 @@ def _explained(rule: Rule) -> str:
 
 
 def _row(label: str, text: str) -> str:
-    # A source is looked up, so neither a path nor a title in it is broken.
-    return textwrap.fill(
-        text,
-        WIDTH,
-        initial_indent=f"  {label:<15} ",
-        subsequent_indent=" " * 18,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
+    return paragraph(text, f"  {label:<15} ", " " * 18)

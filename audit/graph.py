@@ -269,23 +269,15 @@ def link(linker: Linker, paths: Iterable[str]) -> Graph:
     plugins.
     """
     elves = {path: elf for path in paths if isinstance(elf := linker.elf(path), Elf) and elf.dynamic}
-    loads: list[Load] = []
-    reached: set[str] = set()
-
-    def load(path: str) -> None:
-        if path not in reached:
-            loads.append(linker.load(path))
-            reached.update(loads[-1].edges)
-
-    programs = [path for path, elf in elves.items() if elf.is_program]
-    for path in programs:
-        loads.append(linker.load(path))
-        reached.update(loads[-1].edges)
+    loads = [linker.load(path) for path, elf in elves.items() if elf.is_program]
+    reached = {path for load in loads for path in load.edges}
     rest = [path for path in elves if path not in reached]
     wanted = {name for path in rest for name in elves[path].needed}
     names = {path: {posixpath.basename(path), elves[path].soname} for path in rest}
     for path in sorted(rest, key=lambda path: bool(names[path] & wanted)):
-        load(path)
+        if path not in reached:
+            loads.append(linker.load(path))
+            reached.update(loads[-1].edges)
     return Graph(loads=tuple(loads))
 
 

@@ -50,11 +50,7 @@ def missing_symbols(analysis: Analysis) -> Iterator[Missing]:
             or not _complete(analysis, load)
         ):
             continue
-        unmet = [
-            r
-            for r in unbound.references
-            if (unbound.path, (r.version or b"").decode(errors="surrogateescape")) not in lacking
-        ]
+        unmet = [one for one in unbound.references if (unbound.path, _version(one)) not in lacking]
         references = _not_hosted(analysis, unbound.root, unmet)
         if references:
             seen.add(unbound.path)

@@ -1,6 +1,10 @@
-"""Shows names of strangers harmlessly: what could steer a terminal, or is no text at all, becomes an escape."""
+"""Shows text on a terminal: names of strangers harmlessly, paragraphs within the width of a report."""
 
 from __future__ import annotations
+
+import textwrap
+
+WIDTH = 100  # columns
 
 
 def printable(text: str) -> str:
@@ -15,6 +19,15 @@ def shorten(text: str, width: int) -> str:
         return plain
     head = (width - 1) // 2
     return f"{plain[:head]}…{plain[-(width - 1 - head) :]}"
+
+
+def paragraph(text: str, first: str = "", rest: str | None = None) -> str:
+    """Break `text` into lines of WIDTH columns that begin with `first`, the others with `rest` (default: the same).
+
+    Neither paths nor the names of rules and options are broken at their hyphens.
+    """
+    indent = first if rest is None else rest
+    return textwrap.fill(text, WIDTH, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _escaped(character: str) -> str:

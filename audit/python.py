@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -47,6 +48,11 @@ class Python:
     def numpys(self) -> tuple[Distribution, ...]:
         """Every NumPy of the tree."""
         return tuple(one for one in self.every if _is_numpy(one))
+
+    def place(self, path: str) -> str:
+        """Give the distribution that a file belongs to, or else its folder: what the next build still has."""
+        owner = self.owner.get(path)
+        return posixpath.dirname(path) if owner is None else owner.folder
 
 
 def python_of(analysis: Analysis) -> Python:

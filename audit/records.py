@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from audit.errors import UnreadableEntryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from audit.tree import Tree
 
@@ -100,15 +100,3 @@ def _fits(tree: Tree, path: str, row: Listed) -> bool:
     except UnreadableEntryError:  # its own rule says so
         return True
     return base64.urlsafe_b64encode(digest.digest()).decode().rstrip("=") == wanted.rstrip("=")
-
-
-def shown(paths: tuple[str, ...], most: int = 3) -> str:
-    """Give the first of some paths for a message."""
-    return ", ".join(paths[:most]) + (f" and {len(paths) - most:,} more" if len(paths) > most else "")
-
-
-WORDS: Mapping[str, str] = {
-    "differ": "not as RECORD says",
-    "unlisted": "not in RECORD",
-    "missing": "in RECORD and not in the wheel",
-}

@@ -1,16 +1,16 @@
-"""Prints an analysis and its findings as tables that fit 100 columns, the verdict last."""
+"""Prints an analysis as tables that fit 100 columns, then its findings, the verdict last."""
 
 from __future__ import annotations
 
 import re
-import textwrap
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
 from audit.printable import shorten
-from audit.rules import Severity, exit_status
+from audit.rules import Severity
+from audit.verdict import findings_text, not_judged, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from audit.rules import Finding
     from audit.rules.waivers import Waived
 
-WIDTH = 100
 LARGEST = 10
 SHOWN_LIBRARIES = 25
-SHORTEST_NAME = 8
 # What the classic builder writes before each step that runs nothing, and before each that does.
 _STARTS = re.compile(r"^/bin/sh -c (#\(nop\)\s*)?")
 
@@ -42,7 +40,7 @@ def as_tables(  # noqa: PLR0913 - options of one report, by keyword
     """Give the report as text: summary, linkage, sizes, budget, changes since a baseline, findings, verdict.
 
     Linkage shows each library with how it was found and how many need it; `verbose` shows every NEEDED, and
-    the protections, of every file.
+    the protections, of every file, and each finding by itself.
     """
     sections = (
         _summary(analysis),
@@ -55,42 +53,11 @@ def as_tables(  # noqa: PLR0913 - options of one report, by keyword
         *(_cut_plan(plan) for plan in analysis.cut_plans),
         _changes(changes) if changes is not None else "",
         _waived(waived),
-        _findings(findings),
-        _not_judged(analysis),
+        findings_text(findings, verbose=verbose),
+        not_judged(analysis),
         verdict(analysis, findings, fail_on),
     )
     return "\n\n".join(section for section in sections if section)
-
-
-def _not_judged(analysis: Analysis) -> str:
-    """Say, before the verdict, what it leaves open: whether the system has what the package needs of it."""
-    left = analysis.left_to_system
-    if left is None or not left.users:
-        return ""
-    text = (
-        f"Not judged: whether the system has what {len(left.users)} libraries that are not inside must offer. "
-        f"Name where it will be unpacked: --runtime {left.likely or 'IMAGE'}"
-    )
-    return textwrap.fill(text, WIDTH, break_on_hyphens=False)
-
-
-def verdict(analysis: Analysis, findings: Sequence[Finding], fail_on: Severity = Severity.ERROR) -> str:
-    """Give the one line that says it all."""
-    counts = [
-        f"{count} {severity.name.lower()}{'s' if count != 1 else ''}"
-        for severity in sorted(Severity, reverse=True)
-        if (count := sum(finding.severity == severity for finding in findings))
-    ]
-    bad = exit_status(findings, fail_on)
-    word = "NOT GOOD" if bad else "good, without --runtime" if _not_judged(analysis) else "good"
-    size = analysis.target.archive_size
-    rest = (
-        f"{len(analysis.elves)} native files, "
-        f"{f'{analysis.sizes.size:,} bytes' if size is None else f'{size:,} bytes of zip'}, "
-        f"{', '.join(counts) or 'no findings'}."
-    )
-    name = shorten(analysis.target.name, max(SHORTEST_NAME, WIDTH - len(f"Verdict: {word}. : {rest}")))
-    return f"Verdict: {word}. {name}: {rest}"
 
 
 def _table(title: str, headers: Sequence[str], rows: Iterable[Sequence[object]], align: Sequence[str]) -> str:
@@ -143,13 +110,17 @@ def _libraries(analysis: Analysis) -> str:
 
 def _unresolved(analysis: Analysis) -> str:
     left = analysis.left_to_system
+    users: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for path, edges in analysis.graph.edges.items():
+        for edge in edges:
+            if edge.path is None and not (left and left.covers(path, edge.needed)):
+                users[edge.needed, edge.problem or "not found"].append(path)
     rows = [
-        (shorten(path, 44), shorten(edge.needed, 24), shorten(edge.problem or "not found", 26))
-        for path, edges in analysis.graph.edges.items()
-        for edge in edges
-        if edge.path is None and not (left and left.covers(path, edge.needed))
+        (shorten(needed, 28), shorten(why, 26), f"{len(paths):,}", shorten(paths[0], 30))
+        for (needed, why), paths in users.items()
     ]
-    return _table("Unresolved", ("file", "needs", "why"), rows, ("left",) * 3)
+    headers = ("library", "why", "needed by", "such as")
+    return _table("Unresolved", headers, rows, ("left", "left", "right", "left"))
 
 
 def _linkage(analysis: Analysis) -> str:
@@ -312,16 +283,3 @@ def _waived(waived: Sequence[Waived]) -> str:
     rows = [(f"{n:,}", rule, until, shorten(reason, 54)) for (rule, until, reason), n in count.items()]
     headers = ("waived", "rule", "until", "reason")
     return _table("Findings that audit.toml waives", headers, rows, ("right", "left", "left", "left"))
-
-
-def _findings(findings: Sequence[Finding]) -> str:
-    def lines(finding: Finding) -> str:
-        head = f"{finding.severity.name.lower()}: {finding.rule}: {shorten(finding.subject, 60)}"
-        body = (shorten(finding.message, 400), f"To do: {finding.remedy}.")
-        wrapped = [
-            textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
-            for text in body
-        ]
-        return "\n".join([head, *wrapped])
-
-    return "Findings\n" + "\n".join(lines(finding) for finding in findings) if findings else ""

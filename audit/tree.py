@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Literal
 
 from audit.errors import TooLargeError, UnreadableEntryError
+from audit.globs import glob_expression, split_at_wildcard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -211,7 +211,7 @@ class Tree:
 
         Folders before the first wildcard may be symlinks, as in `/lib/*.so` where `/lib` leads to `usr/lib`.
         """
-        fixed, wild = _split_at_wildcard(pattern)
+        fixed, wild = split_at_wildcard(pattern)
         if not wild:
             return (fixed,) if self._has(fixed) else ()
         base = self.resolve(fixed)
@@ -284,34 +284,3 @@ def parents(path: str) -> Iterator[str]:
     while path != "/":
         path = posixpath.dirname(path)
         yield path
-
-
-def _split_at_wildcard(pattern: str) -> tuple[str, str]:
-    parts = pattern.split("/")
-    first = next((i for i, part in enumerate(parts) if re.search(r"[*?[]", part)), len(parts))
-    return "/".join(parts[:first]) or "/", "/".join(parts[first:])
-
-
-@lru_cache(maxsize=256)
-def glob_expression(pattern: str) -> re.Pattern[str]:
-    """Compile a glob to match whole paths: `*`, `?` and `[…]` stay within a name, `**` crosses folders.
-
-    Raises:
-        re.error: a `[…]` makes no sense.
-    """
-    out = []
-    for token in re.findall(r"\*\*/|\*\*|\*|\?|\[[^]/]+\]|.", pattern, re.DOTALL):
-        match token:
-            case "**/":
-                out.append("(?:.*/)?")
-            case "**":
-                out.append(".*")
-            case "*":
-                out.append("[^/]*")
-            case "?":
-                out.append("[^/]")
-            case _ if len(token) > 1:
-                out.append("[" + token[1:-1].replace("\\", r"\\").replace("!", "^", token[1] == "!") + "]")
-            case _:
-                out.append(re.escape(token))
-    return re.compile("".join(out), re.DOTALL)

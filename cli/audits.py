@@ -13,6 +13,9 @@ import audit
 from errors import Under48Error
 from images.whole import write_whole
 
+# A report takes some 300 bytes a file, and a target has at most 300,000.
+MAX_BASELINE_BYTES = 256 << 20
+
 
 class Misuse(Under48Error):
     """The options of the command make no sense."""
@@ -178,8 +181,13 @@ def _version() -> str:
 
 
 def _read(name: str) -> str:
+    """Read a baseline of any kind, bounded: a device may have no end."""
     try:
-        return Path(name).expanduser().read_text("utf-8")
+        with Path(name).expanduser().open("rb") as file:
+            content = file.read(MAX_BASELINE_BYTES + 1)
+        if len(content) > MAX_BASELINE_BYTES:
+            raise Misuse(f"{name} is larger than {MAX_BASELINE_BYTES >> 20} MiB: no baseline is")
+        return content.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Misuse(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from error
 

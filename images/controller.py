@@ -111,10 +111,8 @@ def _web(request: Request, path: str, query: str) -> Call | Response:
     extension = next((known for known in _TRANSCODERS if rest.startswith(known)), ".http")
     rest = rest.removeprefix(extension)
     if not path.startswith(WEB_PATH) or (rest and not rest.startswith("/")):
-        return error(
-            404,
-            f"The requested resource does not exist: the only action here is {ACTION}; POST to /, {WEB_PATH} or {REST_PATH}",
-        )
+        known = f"the only action is {ACTION}: POST to /, {WEB_PATH} or {REST_PATH}"
+        return error(404, f"The requested resource does not exist; {known}")
     if request.method not in METHODS:
         return error(405, f"HTTP method not allowed, supported methods: {', '.join(METHODS)}")
     if request.method == "OPTIONS":

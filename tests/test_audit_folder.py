@@ -4,13 +4,14 @@ import io
 import os
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import audit
 from audit.errors import UnreadableEntryError, UnreadableTargetError
-from audit.readers.folder import read_folder
+from audit.readers.folder import read_file, read_folder
 
 
 def test_a_folder_is_read_with_its_links_unfollowed(tmp_path: Path) -> None:
@@ -51,6 +52,22 @@ def test_a_file_that_went_away_is_an_unreadable_entry(tmp_path: Path) -> None:
     assert [finding.rule for finding in audit.check(audit.analyse(tree))] == ["unreadable-entry"]
 
 
+def test_a_file_that_fails_while_it_is_read_is_an_unreadable_entry() -> None:
+    tree = read_file("/proc/self/mem")  # its first page is never mapped: reading it is an input/output error
+    with pytest.raises(UnreadableEntryError, match="cannot read /proc/self/mem: Input/output error"):
+        tree.read("/mem", 1)
+    with tree.entries["/mem"].open() as content, pytest.raises(UnreadableEntryError, match="Input/output"):
+        content.read()
+
+
+def test_what_is_to_be_done_about_an_unreadable_file_fits_the_target(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    tree = read_folder(tmp_path)
+    (tmp_path / "a").unlink()
+    (finding,) = audit.check(audit.analyse(tree))
+    assert finding.remedy == "see that it may be read, and that its disk is whole"
+
+
 def test_a_folder_that_is_not_there_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(UnreadableTargetError, match="none: No such file or directory"):
         read_folder(tmp_path / "none")
@@ -84,3 +101,15 @@ def test_what_is_no_target_is_refused_in_words(tmp_path: Path, content: bytes | 
         (tmp_path / "x").write_bytes(content)
     with pytest.raises(UnreadableTargetError, match="Name an image, zip, wheel, tar, folder or ELF file"):
         audit.read(tmp_path / "x")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda place: place.symlink_to("/dev/zero")])
+def test_what_has_no_end_is_refused_and_not_read(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "x")
+    with pytest.raises(UnreadableTargetError, match="is a pipe, socket or device: save it as a file"):
+        audit.read(tmp_path / "x")
+
+
+def test_a_target_that_fails_while_it_is_read_is_refused_in_words() -> None:
+    with pytest.raises(UnreadableTargetError, match="cannot read /proc/self/mem: Input/output error"):
+        audit.read("/proc/self/mem")

@@ -100,11 +100,11 @@ def test_names_of_checked_functions_are_those_of_this_machines_libc() -> None:
             "writable-code",
             "/rwx.so: LOAD (offset 0xe8, address 0x4000e8) is writable and executable",
         ),
-        ("norelro.so", "no-relro", "action.zip: no RELRO: 1 of 1 files: /norelro.so"),
+        ("norelro.so", "no-relro", "action.zip: no RELRO: 1 of 1 file: /norelro.so"),
         ("partial.so", "lazy-binding", "action.zip: symbols bound at the first call"),
-        ("nopie", "no-pie", "action.zip: programs at a fixed address: 1 of 1 files: /nopie"),
-        ("plain.so", "no-canary", "action.zip: no stack canary: 1 of 1 files: /plain.so"),
-        ("plain.so", "no-fortify", "action.zip: no call checked by _FORTIFY_SOURCE: 1 of 1 files: /plain.so"),
+        ("nopie", "no-pie", "action.zip: programs at a fixed address: 1 of 1 file: /nopie"),
+        ("plain.so", "no-canary", "action.zip: no stack canary: 1 of 1 file: /plain.so"),
+        ("plain.so", "no-fortify", "action.zip: no call checked by _FORTIFY_SOURCE: 1 of 1 file: /plain.so"),
     ],
 )
 def test_each_rule_finds_the_file_made_for_it_and_not_its_hardened_twin(
@@ -156,7 +156,7 @@ def test_what_is_usual_is_one_note_with_the_largest_files() -> None:
     found = findings(analysis(**{f"{number}.so": content + bytes(number) for number in range(9)}))
     (message,) = found["lazy-binding"]
     assert "9 of 9 files: /8.so, /7.so, " in message
-    assert message.endswith(f" and {9 - SHOWN} smaller ones")
+    assert message.endswith(f" and {9 - SHOWN} smaller")
 
 
 def test_only_what_keeps_a_library_from_loading_is_an_error_and_each_rule_explains_itself() -> None:

@@ -10,10 +10,10 @@ import pytest
 
 import audit
 from audit.errors import TooLargeError
+from audit.printable import WIDTH
 from audit.readers import layers as layers_module
 from audit.readers.image import read_image
 from audit.sizes import sizes
-from audit.tables import WIDTH
 from audit.tree import Layer, Lost, Tree
 
 Files = dict[str, bytes | str]

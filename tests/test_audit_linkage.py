@@ -119,7 +119,7 @@ CASES: list[tuple[str, str, list[tuple[str, str]]]] = [
             (
                 TARGET,
                 (
-                    "1 library, 1,104 bytes, reached from none of 1 entry points, nor named in any file that is: "
+                    "1 library, 1,104 bytes, reached from none of 1 entry point, nor named in any file that is: "
                     "/app/libforgotten.so (1,104)"
                 ),
             )

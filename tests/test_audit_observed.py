@@ -119,7 +119,7 @@ def test_what_no_run_mapped_is_a_note_with_its_bytes() -> None:
     names = [path for path in tree.entries if path.startswith("/app/lib")]
     size = sum(tree.entries[path].size for path in names)
     assert finding.message.startswith(
-        f"{len(names)} libraries of {size:,} bytes were never mapped while panda.jpg was classified"
+        f"never mapped while panda.jpg was classified: {len(names)} libraries of {size:,} bytes (mapped: "
     )
     assert "mapped-later" not in found
 

@@ -26,7 +26,7 @@ from audit.interpreter import (
 from audit.numpy_abi import NumpyApi, numpy_api
 from audit.policy import Needs, best, highest, machine_of, manylinux, needs, policy_of
 from audit.readers.zips import read_zip
-from audit.rules import Severity, python
+from audit.rules import Severity, numpy, python
 from audit.tree import Tree
 from audit.wheels import Distribution, distributions, wheel_name_tags
 
@@ -67,14 +67,17 @@ def dist(
     }
 
 
+OF_PYTHON = (*python.RULES, *numpy.RULES)
+
+
 def findings(target: Tree, runtime: Tree | None = None) -> list[tuple[str, str]]:
     analysis = audit.analyse(target, runtime=runtime, machine="amd64")
-    return [(one.rule, one.subject) for one in audit.check(analysis, python.RULES)]
+    return [(one.rule, one.subject) for one in audit.check(analysis, OF_PYTHON)]
 
 
 def message(target: Tree, rule: str, runtime: Tree | None = None) -> str:
     analysis = audit.analyse(target, runtime=runtime, machine="amd64")
-    (found,) = (one for one in audit.check(analysis, python.RULES) if one.rule == rule)
+    (found,) = (one for one in audit.check(analysis, OF_PYTHON) if one.rule == rule)
     return found.message
 
 
@@ -268,7 +271,7 @@ def read_one(files: Mapping[str, bytes | str]) -> Distribution:
 )
 def test_requirements_admit_releases(lines: list[str], *, admitted: bool | None) -> None:
     one = read_one(dist("m-1", metadata="".join(f"Requires-Dist: {line}\n" for line in lines)))
-    assert one.admits("numpy", python.NUMPY_2, 11) is admitted
+    assert one.admits("numpy", numpy.NUMPY_2, 11) is admitted
 
 
 WORDS = (
@@ -501,9 +504,9 @@ def test_metadata_that_lets_a_wrong_numpy_in_is_a_warning(
 
 
 def test_every_rule_explains_itself() -> None:
-    for rule in python.RULES:
+    for rule in OF_PYTHON:
         assert all((rule.means, rule.matters, rule.mend, rule.source))
-    assert {rule.key for rule in python.RULES if rule.severity is Severity.ERROR} == {
+    assert {rule.key for rule in OF_PYTHON if rule.severity is Severity.ERROR} == {
         "foreign-extension",
         "numpy-abi",
     }

@@ -59,5 +59,5 @@ def test_it_is_a_warning_in_a_wheel_and_nothing_where_a_wheel_was_installed() ->
     files = {"a.py": b"print()", f"{INFO}/WHEEL": WHEEL, f"{INFO}/RECORD": record}
     (finding,) = [f for f in audit.judge(audit.analyse(zipped(files, NAME))).findings if "record" in f.rule]
     assert (finding.subject, finding.severity) == (f"/{INFO}/RECORD", audit.Severity.WARNING)
-    assert finding.message == "1 files not as RECORD says: /a.py"
+    assert finding.message == "1 file not as RECORD says: /a.py"
     assert not [f for f in audit.judge(audit.analyse(zipped(files, "a.zip"))).findings if "record" in f.rule]

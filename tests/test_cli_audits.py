@@ -76,6 +76,11 @@ def test_a_file_that_cannot_be_is_refused_in_words(tmp_path: Path, option: str) 
         audits.tell([good()], output(**{option: str(tmp_path / "none" / "x")}))
 
 
+def test_a_baseline_without_end_is_refused() -> None:
+    with pytest.raises(audits.Misuse, match="/dev/zero is larger than 256 MiB: no baseline is"):
+        audits.tell([good()], output(baseline="/dev/zero"))
+
+
 @pytest.mark.parametrize("option", ["--save-baseline", "--html"])
 def test_a_full_disk_ends_the_command_with_its_code_and_the_name_of_the_file(option: str) -> None:
     done = run(str(RUNTIME), option, "/dev/full")

@@ -88,7 +88,7 @@ def test_a_request_without_a_body_has_an_empty_one() -> None:
 def test_parameters_come_as_json_over_the_rest_api() -> None:
     call = read(_request(f"{REST_PATH}?blocking=true&result=true", body=b'{"image": "x"}'))
     assert call == Call(parameters={"image": "x"}, result_only=True)
-    assert read(_request(REST_PATH)) == Call(parameters={}, result_only=False)
+    assert read(_request(REST_PATH)) == Call(parameters={}, blocking=False, result_only=False)
 
 
 @pytest.mark.parametrize(

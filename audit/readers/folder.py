@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from audit.errors import TooLargeError, UnreadableEntryError, UnreadableTargetError
 from audit.readers.builder import MAX_ENTRIES, TreeBuilder
 from audit.tree import Entry, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from _typeshed import WriteableBuffer
 
 
 def read_folder(path: str | os.PathLike[str]) -> Tree:
@@ -86,8 +93,30 @@ def _entry(status: os.stat_result, place: str, same_as: str | None = None) -> En
     return Entry(kind="other", mode=mode, uid=uid, gid=gid)
 
 
+class _File(io.FileIO):
+    """A file on a disk that may fail while it is read."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+        self.place = place
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
+        with _in_words(self.place):
+            return super().readinto(buffer)
+
+    def readall(self) -> bytes:
+        with _in_words(self.place):
+            return super().readall() or b""
+
+
 def _open(place: str) -> IO[bytes]:
+    with _in_words(place):
+        return io.BufferedReader(_File(place))
+
+
+@contextmanager
+def _in_words(place: str) -> Iterator[None]:
     try:
-        return Path(place).open("rb")
+        yield
     except OSError as error:
         raise UnreadableEntryError(f"cannot read {place}: {error.strerror}") from error

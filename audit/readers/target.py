@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tarfile
 import zipfile
 from pathlib import Path
@@ -18,6 +19,8 @@ from audit.readers.zips import read_zip
 if TYPE_CHECKING:
     from audit.tree import Tree
 
+_WHAT = "Name an image, zip, wheel, tar, folder or ELF file."
+
 
 def read(path: str | os.PathLike[str]) -> Tree:
     """Read the target at `path`, told by its content, not its name. Its file stays open as long as the tree.
@@ -30,12 +33,13 @@ def read(path: str | os.PathLike[str]) -> Tree:
     if place.is_dir():
         return read_folder(place)
     try:
+        # A pipe can be read only once, and opening it waits; a device may have no end.
+        if not stat.S_ISREG(place.stat().st_mode):
+            raise UnreadableTargetError(f"{name} is a pipe, socket or device: save it as a file. {_WHAT}")
         file = place.open("rb")
+        head = file.read(tarfile.BLOCKSIZE)
     except OSError as error:
-        raise UnreadableTargetError(
-            f"cannot read {name}: {error.strerror}. Name an image, zip, wheel, tar, folder or ELF file."
-        ) from error
-    head = file.read(tarfile.BLOCKSIZE)
+        raise UnreadableTargetError(f"cannot read {name}: {error.strerror}. {_WHAT}") from error
     # A tar may end with a zip, so its magic counts before what zipfile finds near the end (a self-extracting
     # zip).
     if head[:2] == b"\x1f\x8b" or head[257:262] == b"ustar":
@@ -47,6 +51,4 @@ def read(path: str | os.PathLike[str]) -> Tree:
         return read_file(place)
     if head[:2] == b"PK" or zipfile.is_zipfile(file):
         return read_zip(file, name)
-    raise UnreadableTargetError(
-        f"{name} is no zip, tar, ELF file or folder. Name an image, zip, wheel, tar, folder or ELF file."
-    )
+    raise UnreadableTargetError(f"{name} is no zip, tar, ELF file or folder. {_WHAT}")

@@ -13,6 +13,7 @@ from audit.rules import (
     integrity,
     linkage,
     names,
+    numpy,
     observed,
     python,
     reach,
@@ -41,6 +42,7 @@ RULES = (
     *size.RULES,
     *hygiene.RULES,
     *python.RULES,
+    *numpy.RULES,
     *waivers.RULES,
 )
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from audit.releases import family_of, in_words
 from audit.rules.rule import Rule, Severity, Verdict
+from audit.rules.wording import some
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from audit.analysis import Analysis
     from audit.missing import Missing
@@ -57,7 +58,7 @@ def _verdict(one: Missing, remedy: str) -> Verdict:
     words = f"{count} symbols are" if count > 1 else "a symbol is"
     return Verdict(
         one.path,
-        f"{words} defined by nothing that it loads: {_some(one.references)}{loaded}",
+        f"{words} defined by nothing that it loads: {some([str(r) for r in one.references], SHOWN)}{loaded}",
         remedy,
         about=" ".join(sorted(map(str, one.references))),
     )
@@ -75,7 +76,7 @@ def _missing_version(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Ver
     for one in analysis.bindings.lacking:
         if one.path in analysis.elves:
             where = in_words(one.version)
-            symbols = f" for {_some(one.symbols)}" if one.symbols else ""
+            symbols = f" for {some([str(s) for s in one.symbols], SHOWN)}" if one.symbols else ""
             yield Verdict(
                 one.path,
                 f"needs {one.version}{symbols}, which {one.library} does not have"
@@ -129,14 +130,11 @@ def _unused_needed(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdi
     if unused:
         count = sum(map(len, unused.values()))
         listed = sorted(unused.items(), key=lambda item: -len(item[1]))
-        examples = [
-            f"{name} by {paths[0]}" + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
-            for name, paths in listed
-        ]
+        examples = [f"{name} by {some(paths, 1)}" for name, paths in listed]
         yield Verdict(
             analysis.target.name,
             f"{count} NEEDED {'names' if count == 1 else 'name'} a library of which no symbol is taken: "
-            + _some(examples),
+            + some(examples, SHOWN),
             "link with -Wl,--as-needed, or remove the entry with patchelf --remove-needed",
         )
 
@@ -147,12 +145,6 @@ def _shorter(name: str) -> str:
 
 def _text(raw: bytes) -> str:
     return raw.decode(errors="surrogateescape")
-
-
-def _some(items: Iterable[object]) -> str:
-    words = [str(item) for item in items]
-    rest = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
-    return ", ".join(words[:SHOWN]) + rest
 
 
 RULES = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from audit.rules.rule import Rule, Severity, Verdict
+from audit.rules.wording import some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,13 +67,12 @@ def _remedy(analysis: Analysis, budget: Budget) -> str:
     plan = next((plan for plan in analysis.cut_plans if plan.budget == budget), None)
     if plan is None or not plan.steps:
         return "remove what the tables of sizes show and the action does not use"
-    shown = ", ".join(f"{step.cut.kind} of {step.cut.subject} ({step.size:,})" for step in plan.steps[:SHOWN])
-    more = f" and {len(plan.steps) - SHOWN} more" if len(plan.steps) > SHOWN else ""
+    steps = some([f"{step.cut.kind} of {step.cut.subject} ({step.size:,})" for step in plan.steps], SHOWN)
     if not plan.fits:
         end = f"then it is still {plan.after - budget.limit:,} bytes over: ship less, or as an image"
     else:
         end = f"then {budget.limit - plan.after:,} bytes are left"
-    return f"remove in this order: {shown}{more}; {end}"
+    return f"remove in this order: {steps}; {end}"
 
 
 RULES = (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from audit.hardening import has_text_relocations
 from audit.rules.rule import Rule, Severity, Verdict
+from audit.rules.wording import counted, some
 from audit.segments import EXECUTE, stack_executable, writable_code
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _without(
         if lacking:
             yield Verdict(
                 analysis.target.name,
-                f"{protection}: {len(lacking):,} of {len(able):,} files: {_largest(analysis, lacking)}",
+                f"{protection}: {len(lacking):,} of {counted(len(able), 'file')}: {_largest(analysis, lacking)}",
                 remedy,
             )
 
@@ -110,8 +111,7 @@ def _has_code(analysis: Analysis, path: str) -> bool:
 
 def _largest(analysis: Analysis, paths: Iterable[str]) -> str:
     ordered: Sequence[str] = sorted(paths, key=lambda path: (-analysis.tree.entries[path].size, path))
-    more = len(ordered) - SHOWN
-    return ", ".join(ordered[:SHOWN]) + (f" and {more:,} smaller ones" if more > 0 else "")
+    return some(ordered, SHOWN, "smaller")
 
 
 _CHECKSEC = "checksec(1)"

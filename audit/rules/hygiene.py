@@ -6,8 +6,9 @@ import posixpath
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from audit.errors import UnreadableEntryError
+from audit.accounts import Kind, accounts, id_of
 from audit.rules.rule import Rule, Severity, Verdict
+from audit.rules.wording import counted, some
 from audit.secrets import is_secret, secrets_in
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 SET_ID = 0o6000
 STICKY = 0o1000
 OTHERS_WRITE = 0o002
-MAX_ACCOUNTS_BYTES = 1 << 20
 SHOWN = 6
 # execvp(3) and the kernel's default where an image sets no PATH.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -45,7 +45,7 @@ def _root_user(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     if analysis.target.form != "image":
         return
     user = analysis.target.config.user.partition(":")[0]
-    if user == "" or _id_of(user, _accounts(analysis.target, "passwd")) == 0:
+    if user == "" or id_of(user, accounts(analysis.target, "passwd")) == 0:
         yield Verdict(
             analysis.target.name,
             f"its process runs as root ({f'USER {user}' if user else 'no USER is set'})",
@@ -58,8 +58,9 @@ def _unknown_user(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdic
     if analysis.target.form != "image":
         return
     user, _colon, group = analysis.target.config.user.partition(":")
-    for name, kind in ((user, "passwd"), (group, "group")):
-        if name and _id_of(name, _accounts(analysis.target, kind)) is None:
+    named: tuple[tuple[str, Kind], ...] = ((user, "passwd"), (group, "group"))
+    for name, kind in named:
+        if name and id_of(name, accounts(analysis.target, kind)) is None:
             yield Verdict(
                 f"/etc/{kind}",
                 f"USER {analysis.target.config.user}: {name} is not listed there, so no container starts",
@@ -101,12 +102,12 @@ def _world_writable(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verd
 
 def _unknown_owner(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     """Files of a number without a name belong to whomever is given that number later."""
-    users = {0, *_accounts(analysis.target, "passwd").values()}
-    groups = {0, *_accounts(analysis.target, "group").values()}
-    runs_as = analysis.target.config.user.partition(":")[0]
-    if runs_as.isdecimal() and runs_as.isascii():
-        users.add(int(runs_as[:10]))  # an image may give its user by number alone
-        groups.add(int(runs_as[:10]))
+    users = {0, *accounts(analysis.target, "passwd").values()}
+    groups = {0, *accounts(analysis.target, "group").values()}
+    runs_as = id_of(analysis.target.config.user.partition(":")[0], {})
+    if runs_as is not None:  # an image may give its user by number alone
+        users.add(runs_as)
+        groups.add(runs_as)
     owners: Counter[str] = Counter()
     example: dict[str, str] = {}
     for path, entry in _own(analysis):
@@ -122,8 +123,8 @@ def _unknown_owner(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdi
     if found:
         yield Verdict(
             analysis.target.name,
-            f"{owners.total():,} {'files' if owners.total() > 1 else 'file'} of owners that /etc/passwd or /etc/group "
-            f"do not list: {_some(found)}",
+            f"{counted(owners.total(), 'file')} of owners that /etc/passwd or /etc/group do not list: "
+            + some(found, SHOWN),
             "copy them with --chown, or add the account",
         )
 
@@ -190,40 +191,17 @@ def _programs(analysis: Analysis, names: Iterable[str], what: str, remedy: str) 
 
 
 def _together(
-    analysis: Analysis, found: list[str], what: str, remedy: str, plural: str | None = None
+    analysis: Analysis, found: list[str], what: str, remedy: str, plural: str = ""
 ) -> Iterator[Verdict]:
     """Yield one verdict for all that was found: what is wrong is the image, not each file of a package."""
     if found:
-        words = what if len(found) == 1 else plural or f"{what}s"
-        yield Verdict(analysis.target.name, f"{len(found):,} {words}: {_some(found)}", remedy)
-
-
-def _some(found: list[str]) -> str:
-    more = len(found) - SHOWN
-    return ", ".join(found[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+        yield Verdict(
+            analysis.target.name, f"{counted(len(found), what, plural)}: {some(found, SHOWN)}", remedy
+        )
 
 
 def _mode(entry: Entry) -> str:
     return f"{entry.mode & 0o7777:04o}"
-
-
-def _id_of(name: str, accounts: Mapping[str, int]) -> int | None:
-    """Give the number of a user or group that the image names; a number stands for itself."""
-    if name in accounts:
-        return accounts[name]
-    return int(name[:10]) if name.isascii() and name.isdecimal() else None
-
-
-def _accounts(tree: Tree, kind: str) -> dict[str, int]:
-    """Read the names and numbers of /etc/passwd or /etc/group; passwd(5), group(5)."""
-    try:
-        content = tree.read(f"/etc/{kind}", MAX_ACCOUNTS_BYTES) or b""
-    except UnreadableEntryError:
-        return {}
-    rows = (line.split(":") for line in content.decode("utf-8", "surrogateescape").splitlines())
-    return {
-        row[0]: int(row[2][:10]) for row in rows if len(row) > 2 and row[2].isascii() and row[2].isdecimal()
-    }
 
 
 RULES = (

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from audit.elf import Elf
 from audit.machine_flags import calling, other_system, usual_calling
-from audit.records import WORDS, record_faults, shown
+from audit.records import record_faults
 from audit.rules.rule import Rule, Severity, Verdict
+from audit.rules.wording import counted, some
 from audit.sections import is_debug_companion, past_end
 from audit.segments import PAGE, PAGES, largest_page, misaligned, misplaced, overfull
 
@@ -36,9 +37,22 @@ def _malformed_elf(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdi
 
 def _unreadable_entry(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     """What cannot be read here (encrypted, damaged, without permission) cannot be unpacked there."""
+    on_disk = analysis.target.form in ("folder", "file")
+    remedy = (
+        "see that it may be read, and that its disk is whole"
+        if on_disk
+        else "make the archive again, with stored or deflated entries"
+    )
     for path, broken in analysis.broken.items():
         if not broken.readable:
-            yield Verdict(path, broken.reason, "make the archive again, with stored or deflated entries")
+            yield Verdict(path, broken.reason, remedy)
+
+
+_OF_RECORD = {
+    "differ": "not as RECORD says",
+    "unlisted": "not in RECORD",
+    "missing": "in RECORD and not in the wheel",
+}
 
 
 def _record_mismatch(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
@@ -47,7 +61,7 @@ def _record_mismatch(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Ver
         if one.named and analysis.target.form == "zip":
             faults = record_faults(analysis.tree, one.folder)
             said = [
-                f"{len(paths):,} files {WORDS[kind]}: {shown(paths)}"
+                f"{counted(len(paths), 'file')} {_OF_RECORD[kind]}: {some(paths, SHOWN)}"
                 for kind, paths in faults._asdict().items()
                 if paths
             ]
@@ -126,10 +140,9 @@ def _foreign_file(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdic
     if found:
         size = sum(analysis.tree.entries[path].size for path in found)
         forms = " and ".join(sorted({analysis.foreign[path] for path in found}))
-        more = f" and {len(found) - SHOWN:,} smaller ones" if len(found) > SHOWN else ""
         yield Verdict(
             analysis.target.name,
-            f"{len(found):,} {forms} files of {size:,} bytes in all: {', '.join(found[:SHOWN])}{more}",
+            f"{counted(len(found), f'{forms} file')} of {size:,} bytes in all: {some(found, SHOWN, 'smaller')}",
             "leave them out",
         )
 

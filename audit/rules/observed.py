@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from audit.rules.rule import Rule, Severity, Verdict
+from audit.rules.wording import counted, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,8 +24,8 @@ def _never_mapped(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdic
         used = sum(_size(analysis, path) for path in found.mapped)
         yield Verdict(
             analysis.target.name,
-            f"{_libraries(found.never)} of {size:,} bytes were never mapped{_while(analysis.observation)}; the "
-            f"{len(found.mapped):,} native files that were have {used:,}: {_largest(analysis, found.never)}",
+            f"never mapped{_while(analysis.observation)}: {_libraries(found.never)} of {size:,} bytes (mapped: "
+            f"{counted(len(found.mapped), 'native file')} of {used:,}): {_largest(analysis, found.never)}",
             "leave out what no action imports; one run shows what that run needs, so try every kind of request first",
         )
 
@@ -37,7 +38,7 @@ def _mapped_later(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdic
     parts = [
         f"{len(paths):,} {words}: {told}"
         for paths, words, told in (
-            (found.imported, "by Python's import", _some(sorted(map(_module, found.imported)))),
+            (found.imported, "by Python's import", some(sorted(map(_module, found.imported)), SHOWN)),
             (found.opened, "by dlopen", _largest(analysis, found.opened, found.opened)),
             (found.behind, "needed by these", _largest(analysis, found.behind)),
         )
@@ -47,7 +48,7 @@ def _mapped_later(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdic
         count = len(found.imported) + len(found.opened) + len(found.behind)
         yield Verdict(
             analysis.target.name,
-            f"{count:,} of the {len(found.mapped):,} native files mapped are in no program's closure; "
+            f"in no program's closure: {count:,} of {counted(len(found.mapped), 'mapped native file')}; "
             + "; ".join(parts),
             "nothing; keep them, and name them as entry points where files are chosen by closure",
         )
@@ -73,7 +74,7 @@ def _elsewhere(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
             analysis.target.name,
             f"{_libraries(found.elsewhere)} mapped{_while(analysis.observation)} "
             f"{'is' if len(found.elsewhere) == 1 else 'are'} not in the {analysis.target.form}: "
-            f"{_some(found.elsewhere)}",
+            f"{some(found.elsewhere, SHOWN)}",
             "audit what was observed (the same image; for a package, its --runtime and --at), or find out what "
             "brings them: a volume, an unpacked archive, a download",
         )
@@ -81,12 +82,13 @@ def _elsewhere(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
 
 def _while(observation: Observation | None) -> str:
     photos = observation.photos if observation is not None else ()
-    return f" while {_some(photos)} {'was' if len(photos) == 1 else 'were'} classified" if photos else ""
+    return (
+        f" while {some(photos, SHOWN)} {'was' if len(photos) == 1 else 'were'} classified" if photos else ""
+    )
 
 
-def _libraries(paths: Iterable[str]) -> str:
-    count = len(list(paths))
-    return f"{count:,} {'library' if count == 1 else 'libraries'}"
+def _libraries(paths: Sequence[str]) -> str:
+    return counted(len(paths), "library", "libraries")
 
 
 def _size(analysis: Analysis, path: str) -> int:
@@ -95,18 +97,15 @@ def _size(analysis: Analysis, path: str) -> int:
 
 def _largest(analysis: Analysis, paths: Iterable[str], by: Mapping[str, str] | None = None) -> str:
     ordered = sorted(paths, key=lambda path: (-_size(analysis, path), path))
-    return _some(
-        [f"{path} ({_size(analysis, path):,}{f', named in {by[path]}' if by else ''})" for path in ordered]
+    return some(
+        [f"{path} ({_size(analysis, path):,}{f', named in {by[path]}' if by else ''})" for path in ordered],
+        SHOWN,
     )
 
 
 def _module(path: str) -> str:
     """Give an extension module by the name that it is imported by."""
     return path.rpartition("/")[2].partition(".")[0]
-
-
-def _some(words: Sequence[str]) -> str:
-    return ", ".join(words[:SHOWN]) + (f" and {len(words) - SHOWN:,} more" if len(words) > SHOWN else "")
 
 
 _MAPS = "proc_pid_maps(5)"

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from audit.interpreter import imports, own_interpreter, triplet_of
 from audit.policy import best, highest, policy_of
 from audit.rules.rule import Rule, Severity, Verdict
+from audit.rules.wording import some
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from audit.analysis import Analysis
     from audit.interpreter import Extension, Interpreter, Libc
-    from audit.numpy_abi import NumpyApi
     from audit.policy import Needs, Policy
     from audit.wheels import Distribution
 
@@ -23,8 +22,6 @@ SHOWN = 4
 UNKNOWN_LIBC = (99, 99)  # before all others: no policy promises what is needed
 # glibc, then libstdc++ and libgcc
 FAMILIES = ("GLIBC", "GLIBCXX", "CXXABI", "GCC")
-DEFAULT_MINOR = 11  # for markers, where neither the tree nor the tags name a Python
-NUMPY_2 = tuple(f"2.{minor}.0" for minor in range(30))
 
 
 def _foreign_extension(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
@@ -32,7 +29,7 @@ def _foreign_extension(analysis: Analysis, _: Mapping[str, float]) -> Iterator[V
     for place, tag, modules, wanted in _foreign(analysis, others=False):
         yield Verdict(
             place,
-            f"{_several(modules)}: built for {tag}, which {wanted} does not import, and there is no other file "
+            f"{some(modules, 1)}: built for {tag}, which {wanted} does not import, and there is no other file "
             "for the module",
             f"install the build for {wanted}",
             about=tag,
@@ -45,7 +42,7 @@ def _spare_extension(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Ver
         size = sum(analysis.tree.entries[path].size for path in modules)
         yield Verdict(
             place,
-            f"{_several(modules)}: built for {tag}; {wanted} imports the build beside it, so {size:,} bytes are "
+            f"{some(modules, 1)}: built for {tag}; {wanted} imports the build beside it, so {size:,} bytes are "
             "never used",
             "leave the builds for other interpreters out",
             about=tag,
@@ -66,15 +63,9 @@ def _foreign(analysis: Analysis, *, others: bool) -> Iterator[tuple[str, str, li
     groups: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
     for extension, words in unfit:
         if (extension.module in importable) == others:
-            groups[_place(analysis, extension.path), extension.tag, words].append(extension.path)
+            groups[analysis.python.place(extension.path), extension.tag, words].append(extension.path)
     for (place, tag, words), paths in groups.items():
         yield place, tag, paths, words
-
-
-def _place(analysis: Analysis, path: str) -> str:
-    """Give the distribution that a file belongs to, or else its folder: what the next build still has."""
-    owner = analysis.python.owner.get(path)
-    return posixpath.dirname(path) if owner is None else owner.folder
 
 
 def _wanted(analysis: Analysis, extension: Extension) -> Iterable[Interpreter]:
@@ -110,7 +101,7 @@ def _foreign_wheel(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdi
             tags = sorted(map(str, one.named or one.tags))
             yield Verdict(
                 one.folder,
-                f"it is for {_shown(tags)}; pip takes none of these for {names} on {system}",
+                f"it is for {some(tags, SHOWN)}; pip takes none of these for {names} on {system}",
                 f"let pip choose the wheel for {names} on {system}",
             )
         elif not any(one.takes(python) for python in pythons):
@@ -131,7 +122,7 @@ def _platform_tag(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdic
             fits = best(wanted)
             yield Verdict(
                 one.folder,
-                f"its tag {oldest.name} does not promise {_shown(beyond)}; "
+                f"its tag {oldest.name} does not promise {some(beyond, SHOWN)}; "
                 f"{beyond[0]} is needed by {wanted.users[beyond[0]]}",
                 f"tag it {fits.name}, or build it on an older system"
                 if fits is not None
@@ -150,7 +141,9 @@ def _platform_needs(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verd
             one.folder,
             f"needs at most {', '.join(shown) or 'no versioned symbols'}: "
             + (f"fits {fits.name}" if fits is not None else "fits no manylinux policy"),
-            "nothing; its users need at least that system",
+            "nothing; its users need at least that system"
+            if fits is not None
+            else "see that its users have it all: no manylinux system does",
             about=fits.name if fits is not None else "none",
         )
     elif found:
@@ -159,7 +152,7 @@ def _platform_needs(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verd
         yield Verdict(
             analysis.target.name,
             f"{len(found):,} distributions with native files; the oldest policies that they fit, the newest "
-            f"first: {_shown(lines)}",
+            f"first: {some(lines, SHOWN)}",
             "nothing; their users need at least the first of these systems",
             about=newest.name if (newest := found[0][2]) is not None else "none",
         )
@@ -175,76 +168,10 @@ def _tagged(analysis: Analysis) -> Iterator[tuple[Distribution, Needs, list[Poli
                 yield one, wanted, promised
 
 
-def _numpy_abi(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
-    """`import_array` compares versions: in most modules at import, in some (tflite-runtime) at first use."""
-    facts = analysis.python
-    groups: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
-    for path, api in facts.numpy_apis.items():
-        owner = facts.owner.get(path)
-        numpy = _beside(facts.numpys, owner)
-        if numpy is not None and numpy.release is not None and not api.runs_under(numpy.release):
-            groups[_place(analysis, path), _built_for(api), numpy.version].append(path)
-    for (place, built_for, version), paths in groups.items():
-        yield Verdict(
-            place,
-            f"{_several(paths)}: compiled for {built_for}, and beside it lies NumPy {version}: it raises at import "
-            "or first use",
-            f"install a build for NumPy {version.partition('.')[0]}, or {built_for}",
-            about=built_for,
-        )
-
-
-def _numpy_unbounded(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
-    """Compiled for NumPy 1, but its metadata lets pip install NumPy 2 beside it."""
-    facts = analysis.python
-    if facts.numpys:
-        return  # what lies beside is known
-    groups: defaultdict[str, list[str]] = defaultdict(list)
-    owners: dict[str, Distribution] = {}
-    for path, api in facts.numpy_apis.items():
-        owner = facts.owner.get(path)
-        if owner is not None and api.generation == 1:
-            owners[owner.folder] = owner
-            groups[owner.folder].append(path)
-    for folder, paths in groups.items():
-        one = owners[folder]
-        minor = next((python.minor for python in (*one.interpreters, *facts.interpreters)), DEFAULT_MINOR)
-        if one.admits("numpy", NUMPY_2, minor):
-            wish = next(line for line in one.requires if line.lower().startswith("numpy"))
-            yield Verdict(
-                folder,
-                f"compiled for NumPy 1 ({_several(paths)}), but requires {wish!r}, which lets NumPy 2 in: "
-                "under that it raises at import or first use",
-                "install numpy<2 with it",
-            )
-
-
-def _beside(numpys: Iterable[Distribution], owner: Distribution | None) -> Distribution | None:
-    """Choose the NumPy in the same folder, else the first."""
-    found = sorted(numpys, key=lambda numpy: owner is None or numpy.site != owner.site)
-    return found[0] if found else None
-
-
-def _built_for(api: NumpyApi) -> str:
-    if api.generation == 1:
-        return "NumPy 1"
-    return "NumPy 2" if api.oldest is None else f"NumPy {api.oldest[0]}.{api.oldest[1]} or newer"
-
-
 def _with_libc(libc: Libc | None) -> str:
     if libc is None:
         return ""
     return f" with {libc.kind}" + (f" {libc.version[0]}.{libc.version[1]}" if libc.version else "")
-
-
-def _several(paths: Sequence[str]) -> str:
-    """Name the first of some files and the number of the others."""
-    return paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1:,} more"
-
-
-def _shown(names: Sequence[str]) -> str:
-    left = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {left:,} more" if left > 0 else "")
 
 
 RULES = (
@@ -256,24 +183,6 @@ RULES = (
         matters="its import looks for other names: ModuleNotFoundError",
         mend="install the wheel for this Python: pip download --python-version --abi --platform",
         source="PEP 3149; CPython, Python/dynload_shlib.c, _PyImport_DynLoadFiletab",
-    ),
-    Rule(
-        key="numpy-abi",
-        severity=Severity.ERROR,
-        judge=_numpy_abi,
-        means="a native file is compiled for another generation of NumPy's C-API than the NumPy beside it",
-        matters="import_array raises, at import or first use: 'compiled using NumPy 1.x cannot be run in NumPy 2'",
-        mend="install a build for that NumPy, or a NumPy for that build (numpy<2 for those of NumPy 1)",
-        source="NumPy, __multiarray_api.h, _import_array; NumPy 2.0 migration guide, 'C-API changes'",
-    ),
-    Rule(
-        key="numpy-unbounded",
-        severity=Severity.WARNING,
-        judge=_numpy_unbounded,
-        means="a native file is compiled for NumPy 1, and the distribution's requirements admit NumPy 2",
-        matters="pip installs NumPy 2 beside it, and it raises at import or first use",
-        mend="install numpy<2 with it",
-        source="NumPy, __multiarray_api.h, _import_array; NumPy 2.0 migration guide, 'C-API changes'",
     ),
     Rule(
         key="foreign-wheel",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from audit.rules.rule import Rule, Severity, Verdict
+from audit.rules.wording import counted, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -18,11 +19,12 @@ def _unreachable_library(analysis: Analysis, _: Mapping[str, float]) -> Iterator
     """What no entry point needs, and no file names, costs its bytes for nothing."""
     found = analysis.unreached
     if found:
+        entries = counted(len(analysis.reach.entries), "entry point")
         yield Verdict(
             analysis.target.name,
-            f"{_count(analysis, found)}, reached from none of {len(analysis.reach.entries)} entry points, nor named "
-            "in any file that is: " + _largest(analysis, found),
-            "leave them out, unless something loads them by a name that it puts together",
+            f"{_count(analysis, found)}, reached from none of {entries}, nor named in any file that is: "
+            + _largest(analysis, found),
+            "leave out what nothing loads by a name that it puts together",
         )
 
 
@@ -34,22 +36,21 @@ def _dlopen_only(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict
             analysis.target.name,
             f"{_count(analysis, found)}, needed by no entry point, and named in a file as for dlopen(3): "
             + _largest(analysis, found, found),
-            "keep them if what names them is used, and see that verify() loads them",
+            "keep what is used by what names it, and exercise it in a test",
         )
 
 
 def _count(analysis: Analysis, paths: Iterable[str]) -> str:
     sizes = [analysis.tree.entries[path].size for path in paths]
-    return f"{len(sizes)} {'library' if len(sizes) == 1 else 'libraries'}, {sum(sizes):,} bytes"
+    return f"{counted(len(sizes), 'library', 'libraries')}, {sum(sizes):,} bytes"
 
 
 def _largest(analysis: Analysis, paths: Iterable[str], by: Mapping[str, str] | None = None) -> str:
     ordered = sorted(paths, key=lambda path: (-analysis.tree.entries[path].size, path))
     words = [
-        f"{path} ({analysis.tree.entries[path].size:,}{f', by {by[path]}' if by else ''})"
-        for path in ordered[:SHOWN]
+        f"{path} ({analysis.tree.entries[path].size:,}{f', by {by[path]}' if by else ''})" for path in ordered
     ]
-    return ", ".join(words) + (f" and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else "")
+    return some(words, SHOWN)
 
 
 RULES = (

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from audit.rules.rule import Rule, Severity, Verdict
+from audit.rules.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,7 +32,7 @@ def _debug(analysis: Analysis, config: Mapping[str, float]) -> Iterator[Verdict]
         told = ", ".join(f"{size:,} {part}" for part, size in parts.items() if size)
         yield Verdict(
             analysis.target.name,
-            f"{total:,} bytes in {_files(len(found))} ({told}): "
+            f"{total:,} bytes in {counted(len(found), 'file')} ({told}): "
             + _largest({path: one.size for path, one in found.items()}),
             "run strip --strip-unneeded on a copy, and audit that: strip breaks what patchelf has changed",
         )
@@ -44,10 +45,11 @@ def _duplicates(analysis: Analysis, config: Mapping[str, float]) -> Iterator[Ver
     if total >= max(1, config["bytes"]):
         shown = "; ".join(f"{' = '.join(group.paths[:SHOWN])} ({group.wasted:,})" for group in groups[:SHOWN])
         unread = analysis.duplicates.unread
+        more = counted(unread, "file of equal size was", "files of equal size were")
         yield Verdict(
             analysis.target.name,
-            f"{total:,} bytes in {len(groups):,} group{'s' if len(groups) > 1 else ''} of equal files: {shown}"
-            + (f"; {unread:,} files of equal size were too much to compare" if unread else ""),
+            f"{total:,} bytes in {counted(len(groups), 'group')} of equal files: {shown}"
+            + (f"; {more} too much to compare" if unread else ""),
             "keep one of each, and make the others symlinks where the packaging allows it",
         )
 
@@ -77,7 +79,7 @@ def _outside(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
         shown = ", ".join(f"{link.path} to {link.target}" for link in found[:SHOWN])
         yield Verdict(
             analysis.target.name,
-            f"{len(found):,} symlink{'s lead' if len(found) > 1 else ' leads'} out of the package: {shown}",
+            f"{counted(len(found), 'symlink leads', 'symlinks lead')} out of the package: {shown}",
             "put the file itself into the package, or make the link relative and within it",
         )
 
@@ -105,14 +107,10 @@ def _left(analysis: Analysis, config: Mapping[str, float], *, kinds: tuple[Kind,
         most = ", ".join(f"{name} {size:,}" for name, size in packages.most_common(SHOWN))
         yield Verdict(
             analysis.target.name,
-            f"{total:,} bytes in {_files(len(found))} (most in {most}): "
+            f"{total:,} bytes in {counted(len(found), 'file')} (most in {most}): "
             + _largest({path: one.size for path, one in found.items()}),
             "leave them out, or remove them in the build step that brings them",
         )
-
-
-def _files(count: int) -> str:
-    return f"{count:,} file{'s' if count != 1 else ''}"
 
 
 def _largest(sizes: Mapping[str, int]) -> str:
