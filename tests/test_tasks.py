@@ -24,7 +24,7 @@ NAMES = sorted(CONTEXTS)
 
 
 def test_the_tasks_are_those_of_the_readme_and_the_guide() -> None:
-    assert NAMES == ["audit", "build", "clean", "engine", "fetch-model", "package", "sbom", "serve", "test", "verify"]
+    assert " ".join(NAMES) == "audit build clean engine fetch-model package sbom serve test verify"
 
 
 @pytest.mark.parametrize("name", NAMES)
