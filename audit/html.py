@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.printable import printable
+from audit.report import LEFT_TO_SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -117,16 +118,16 @@ def _files(files: Sequence[Mapping[str, Any]], native: set[str]) -> list[list[An
 
 
 def _graph(linkage: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Give names once, and edges as rows of from, to, how, problem; what is not found is a node without path."""
+    """Give names once, and edges as rows of from, to, how, problem; what has no path is a node by its name."""
     index: dict[str, int] = {}
     missing: set[int] = set()
     edges: list[list[Any]] = []
     for one in linkage:
         user = index.setdefault(one["path"], len(index))
         for edge in one["needed"]:
-            name = edge["path"] if edge["path"] is not None else f"not found: {edge['name']}"
+            name = edge["path"] if edge["path"] is not None else f"{edge['how']}: {edge['name']}"
             to = index.setdefault(name, len(index))
-            if edge["path"] is None:
+            if edge["path"] is None and edge["how"] != LEFT_TO_SYSTEM:
                 missing.add(to)
             edges.append([user, to, edge["how"], printable(edge["problem"] or "")])
     return {"nodes": [printable(name) for name in index], "missing": sorted(missing), "edges": edges}

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Raised when a key changes its meaning or goes; new keys alone do not change it.
 SCHEMA = "under48-audit/1"
+# What stands for the rule of ld.so(8) where only the system that a package will run in can tell.
+LEFT_TO_SYSTEM = "left to the system"
 
 
 class Judged(NamedTuple):
@@ -60,7 +62,10 @@ def as_json(
             },
         },
         "linkage": [
-            {"path": path, "needed": [_edge(edge) for edge in analysis.graph.edges.get(path, ())]}
+            {
+                "path": path,
+                "needed": [_edge(analysis, path, edge) for edge in analysis.graph.edges.get(path, ())],
+            }
             for path in sorted(analysis.elves)
         ],
         "hardening": [{"path": path, **asdict(found)} for path, found in sorted(analysis.hardening.items())],
@@ -177,5 +182,8 @@ def fingerprint(finding: Finding, target: str = "") -> str:
     return hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _edge(edge: Edge) -> dict[str, str | None]:
-    return {"name": edge.needed, "path": edge.path, "how": edge.how.value, "problem": edge.problem or None}
+def _edge(analysis: Analysis, path: str, edge: Edge) -> dict[str, str | None]:
+    left = analysis.left_to_system
+    is_left = edge.path is None and left is not None and left.covers(path, edge.needed)
+    how = LEFT_TO_SYSTEM if is_left else edge.how.value
+    return {"name": edge.needed, "path": edge.path, "how": how, "problem": edge.problem or None}

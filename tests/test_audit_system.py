@@ -75,6 +75,10 @@ def test_what_every_system_has_is_no_error_in_vain_and_the_report_says_what_to_n
     assert (note.severity, note.subject) == (Severity.NOTE, analysis.target.name)
     assert note.message == "a native file counts on the system for libm.so.6"
     assert note.remedy.endswith("--runtime python:3.12-slim")
+    edges = [
+        edge for one in audit.as_json(analysis, list(found.values()))["linkage"] for edge in one["needed"]
+    ]
+    assert {(edge["name"], edge["how"]) for edge in edges} == {("libm.so.6", "left to the system")}
     lines = audit.as_tables(analysis, tuple(found.values())).splitlines()
     assert lines[-1].startswith("Verdict: good, without --runtime. ")
     assert "--runtime python:3.12-slim" in "\n".join(lines[-4:-1])
