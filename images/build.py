@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import tomllib
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,7 +148,7 @@ def _context(
         "operators/operators.json": json.dumps(wanted).encode(),
         "model/model.tflite": variant.model_file,
         "model/labels.txt": variant.labels_file,
-        "model/model.json": _model_json(variant.model),
+        "model/model.json": _model_json(variant.model, variant.model_file.read_bytes()),
         **_folder("action", ROOT / "action", "*.py"),
         **_folder("runtime", ROOT / "images/runtime", "*.py"),
         **{f"auditor/{path.relative_to(ROOT).as_posix()}": path.read_bytes() for path in auditor},
@@ -165,13 +166,14 @@ def _folder(name: str, folder: Path, pattern: str = "*") -> dict[str, bytes]:
     return {f"{name}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in files}
 
 
-def _model_json(model: Model) -> bytes:
+def _model_json(model: Model, file: bytes) -> bytes:
     description = {
         "name": model.name,
         "crop": model.crop,
         "input_range": list(model.input_range),
         "output": model.output,
         "label_offset": model.labels_offset,
+        "crc32": zlib.crc32(file),  # tells a damaged file; who means harm would change this, too
     }
     return json.dumps(description, indent=1).encode() + b"\n"
 

@@ -161,6 +161,7 @@ def test_the_tensors_and_the_plan_are_readable(model: Model) -> None:
     [
         ("model.tflite", b"nonsense" * 100, "the model cannot be opened"),
         ("model.tflite", None, "the model cannot be opened"),
+        ("model.tflite", "flipped", "model.tflite is damaged, its checksum is another"),
         ("libunder48.so", b"nonsense", "the model cannot be opened"),
         ("libunder48.so", None, "the model cannot be opened"),
         ("labels.txt", b"one\ntwo\n", "labels.txt: 2 labels"),
@@ -172,11 +173,15 @@ def test_the_tensors_and_the_plan_are_readable(model: Model) -> None:
     ],
 )
 def test_damaged_parts_are_named(
-    folder: Path, tmp_path: Path, part: str, content: bytes | None, text: str
+    folder: Path, tmp_path: Path, part: str, content: bytes | str | None, text: str
 ) -> None:
     for name in PARTS:
         if name != part:
             (tmp_path / name).symlink_to(folder / name)
+        elif isinstance(content, str):  # one bit, which no other check would see
+            whole = bytearray((folder / name).read_bytes())
+            whole[len(whole) // 2] ^= 1
+            (tmp_path / name).write_bytes(whole)
         elif content is not None:
             (tmp_path / name).write_bytes(content)
     with pytest.raises(ModelError, match=text):

@@ -9,6 +9,7 @@ import sys
 import tarfile
 import tempfile
 import tomllib
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -211,6 +212,7 @@ def test_the_build_is_told_the_operators_and_how_to_feed_the_model(variant: Vari
         "input_range": [-1, 1],
         "output": "probabilities",
         "label_offset": 0,
+        "crc32": zlib.crc32(variant.model_file.read_bytes()),
     }
 
 

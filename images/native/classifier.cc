@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "framing.h"
+#include "graph.h"
 #include "jpeg.h"
 #include "tensorflow/lite/builtin_ops.h"
 #include "tensorflow/lite/core/interpreter.h"
@@ -99,6 +100,20 @@ const char* misfit(const tflite::Interpreter& interpreter) {
   return nullptr;
 }
 
+bool has_shapes_of(const tflite::Interpreter& interpreter, const tflite::FlatBufferModel& model) {
+  const auto& tensors = *model->subgraphs()->Get(0)->tensors();
+  for (unsigned i = 0; i < tensors.size(); i++) {
+    const TfLiteIntArray& made = *interpreter.tensor(static_cast<int>(i))->dims;
+    const auto* written = tensors.Get(i)->shape();
+    const std::size_t rank = written == nullptr ? 0 : written->size();
+    if (static_cast<std::size_t>(made.size) != rank) return false;
+    for (unsigned axis = 0; axis < rank; axis++) {
+      if (made.data[axis] != written->Get(axis)) return false;
+    }
+  }
+  return true;
+}
+
 u48_tensor describe(const TfLiteTensor& tensor) {
   u48_tensor described{};
   described.type = tensor.type;
@@ -150,6 +165,10 @@ u48_status open_model(const char* path, int threads, u48_classifier& classifier,
     error = model + " cannot be read: " + (messages.text.empty() ? "it is not a whole .tflite file" : messages.text);
     return U48_BAD_MODEL;
   }
+  if (const char* reason = under48::flaw(*classifier.model->GetModel())) {
+    error = model + " is damaged or of an unknown make: " + reason;
+    return U48_BAD_MODEL;
+  }
   Operators operators;
   tflite::InterpreterBuilder builder(*classifier.model, operators);
   builder.SetNumThreads(threads);
@@ -159,6 +178,12 @@ u48_status open_model(const char* path, int threads, u48_classifier& classifier,
   }
   if (const char* reason = misfit(*classifier.interpreter)) {
     error = model + " does not classify pictures: " + reason;
+    return U48_BAD_MODEL;
+  }
+  // Prepared once without XNNPACK, which takes on trust that shapes are what the operators make of them.
+  if (classifier.interpreter->AllocateTensors() != kTfLiteOk ||
+      !has_shapes_of(*classifier.interpreter, *classifier.model)) {
+    error = model + " is damaged: the shapes of its tensors are not those that its operators make. " + messages.text;
     return U48_BAD_MODEL;
   }
   TfLiteXNNPackDelegateOptions options = TfLiteXNNPackDelegateOptionsDefault();

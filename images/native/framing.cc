@@ -38,8 +38,7 @@ std::vector<Framing::Taps> Framing::taps(int source, float from, float to, int t
 }
 
 Framing::Framing(Size source, Box box, Size target)
-    : target_(target),
-      columns_(taps(source.width, box.left, box.right, target.width, column_weights_)),
+    : columns_(taps(source.width, box.left, box.right, target.width, column_weights_)),
       rows_(taps(source.height, box.top, box.bottom, target.height, row_weights_)),
       line_(static_cast<std::size_t>(target.width) * 3),
       sums_(static_cast<std::size_t>(target.height) * line_.size()) {

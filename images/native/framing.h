@@ -42,7 +42,6 @@ class Framing {
   };
   static std::vector<Taps> taps(int source, float from, float to, int target, std::vector<float>& weights);
 
-  Size target_;
   int next_row_ = 0;
   int rows_needed_ = 0;
   std::vector<float> column_weights_, row_weights_;
