@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from action.classifier.memory import capped, decoder_budget
+from action.classifier.memory import capped, decoder_budget, read_limit
 
 MIB = 1024 * 1024
 
@@ -19,6 +19,16 @@ def test_the_budget_is_what_the_container_leaves_within_bounds(
     limit: int | None, resident: int, budget: int
 ) -> None:
     assert decoder_budget(None if limit is None else limit * MIB, resident * MIB) == budget * MIB
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [("268435456\n", 256 * MIB), ("max\n", None), ("9223372036854771712\n", None), ("", None), ("?", None)],
+)
+def test_the_limit_is_what_the_first_file_there_says(tmp_path: Path, text: str, limit: int | None) -> None:
+    (tmp_path / "there").write_text(text)
+    assert read_limit((str(tmp_path / "not there"), str(tmp_path / "there"))) == limit
+    assert read_limit((str(tmp_path / "not there"),)) is None
 
 
 # In a process of its own: the cap is the whole process's, and what this one holds already would blur it.

@@ -15,19 +15,20 @@ _LEAST = 8 * _MIB  # a photo of 2 megapixels; refusing everything would hide the
 _RESERVE = 48 * _MIB  # for what follows the decoder: two images of 2047 x 2047, their bytes, Pillow itself
 _SPARE = 24 * _MIB  # for what no limit of the process counts: tables of its pages, sockets, stacks
 
-# cgroups(7): version 2, then version 1.
+# cgroups(7): version 2, then version 1, which writes "no limit" as the largest number of whole pages.
+_NO_LIMIT = 1 << 60
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def read_limit() -> int | None:
+def read_limit(paths: tuple[str, ...] = _LIMITS) -> int | None:
     """Give the container's memory limit in bytes, None when there is none or it cannot be known."""
-    for path in _LIMITS:
+    for path in paths:
         try:
             with open(path, encoding="ascii") as file:  # noqa: PTH123 - pathlib costs 7 ms of a cold start
                 text = file.read().strip()
         except OSError:
             continue
-        return int(text) if text.isdigit() else None
+        return int(text) if text.isdigit() and int(text) < _NO_LIMIT else None
     return None
 
 

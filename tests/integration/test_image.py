@@ -49,6 +49,7 @@ NOT_SHIPPED = {
     "idlelib": "no IDLE",
     "msilib": "Windows",
     "msvcrt": "Windows",
+    "nis": "gone from Python 3.13 on, and nine libraries hang on it",
     "nt": "Windows",
     "tkinter": "Tk",
     "turtle": "Tk",
