@@ -4,6 +4,19 @@ import struct
 import zlib
 from collections.abc import Mapping
 
+from PIL import Image
+
+# How a camera stores a picture of each orientation: Exif 2.32, 4.6.4 A.
+STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 CLAIMED = (50_000, 40_000)  # pixels of the bombs, but a WebP can have 16,383 a side only
 CLAIMED_WEBP = (16_383, 16_383)
 

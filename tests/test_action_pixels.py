@@ -62,23 +62,12 @@ def test_each_format_is_decoded(name: str, options: dict[str, object]) -> None:
 
 
 UPRIGHT = [RED, GREEN, BLUE, WHITE]
-STORED = {  # how the camera stored it, per orientation: Exif 2.32, 4.6.4 A
-    1: None,
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-    9: None,
-}
 
 
 @pytest.mark.parametrize("name", ["PNG", "WebP", "TIFF"])
-@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("orientation", [*pictures.STORED, 9])
 def test_pictures_are_turned_as_their_orientation_says(name: str, orientation: int) -> None:
-    turn = STORED[orientation]
+    turn = pictures.STORED.get(orientation)
     stored = flag() if turn is None else flag().transpose(turn)
     exif = Image.Exif()
     exif[0x0112] = orientation

@@ -145,19 +145,6 @@ def test_a_file_that_wants_more_than_there_is_is_refused_and_the_container_stays
     assert _best(container.run({"image": encoded(photos["panda.jpg"])})) == PANDA
 
 
-# How a camera stores a picture of each orientation: Exif 2.32, 4.6.4 A.
-STORED = {
-    1: None,
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
-
-
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "TIFF"])
 def test_all_orientations_of_a_picture_have_one_label(
     container: Invoker, photos: dict[str, Path], kind: str
@@ -165,14 +152,14 @@ def test_all_orientations_of_a_picture_have_one_label(
     upright = Image.open(photos["panda.jpg"]).convert("RGB")
     upright.thumbnail((480, 480))
     best = []
-    for orientation, turn in STORED.items():
+    for orientation, turn in pictures.STORED.items():
         exif = Image.Exif()
         exif[0x0112] = orientation
         file = io.BytesIO()
         options = {"compression": "tiff_lzw"} if kind == "TIFF" else {"quality": 95}
         (upright if turn is None else upright.transpose(turn)).save(file, kind, exif=exif, **options)
         best.append(_best(container.run({"image": base64.b64encode(file.getvalue()).decode()})))
-    assert best == [PANDA] * len(STORED)
+    assert best == [PANDA] * len(pictures.STORED)
 
 
 def test_several_photos_in_one_request_are_answered_in_their_order(
