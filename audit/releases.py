@@ -18,7 +18,7 @@ class Release(NamedTuple):
 
 
 # Oldest first, each as it came out. Read in November 2026:
-# - packages.debian.org, libstdc++6, for 10 to 13; packages.ubuntu.com, libc6 and libstdc++6, for 24.04 and later.
+# - the package pages of Debian for 10 to 13 and of Ubuntu for 24.04 and later: libc6 and libstdc++6.
 #   Ubuntu takes libstdc++6 from the next GCC, so that it is newer than the compiler: 16-20260322 in 26.04 is the branch
 #   before 16.1, and stands here as (16, 0, 1).
 # - docs.redhat.com: the Developer Guide of 6, "Libraries and Runtime Support"; of 10, "C23 support in glibc" (GCC 14).
