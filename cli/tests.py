@@ -85,7 +85,7 @@ def make_ready() -> None:
         pipeline.engine, pipeline.base = first.engine, first.base
         _ = pipeline.package if name == first.settings.model else pipeline.image
     _install_browser()
-    install("reference", ROOT / "tests/reference/requirements.lock", REFERENCE, make=_make_environment)
+    install("reference", ROOT / "tests/reference/requirements.lock", REFERENCE, make=make_environment)
 
 
 def _install_browser() -> None:
@@ -103,7 +103,8 @@ def _install_browser() -> None:
         )
 
 
-def _make_environment(folder: Path) -> None:
+def make_environment(folder: Path) -> None:
+    """Make a new virtual environment in `folder`, of the Python that runs this, in place of what is there."""
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
 
 

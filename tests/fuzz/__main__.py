@@ -9,38 +9,18 @@ import argparse
 import hashlib
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
+from cli.tests import NotReady, install, make_environment
 from tests.fuzz.targets import TARGETS, seeds
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 FOLDER = ROOT / "build" / "fuzz"
+ENVIRONMENT = FOLDER / "venv"  # atheris is for CPython 3.11 to 3.13
 LOCK = HERE / "requirements.lock"
 # Memory is in MiB, times are in seconds; an input that exceeds either is a finding, as an exception is.
 LIMITS = ("-rss_limit_mb=1024", "-timeout=60", "-max_len=65536")
-
-
-def environment() -> Path:
-    """Give the Python of an environment that holds exactly the locked packages; atheris is for CPython 3.11 to 3.13."""
-    place = FOLDER / "venv"
-    stamp, digest = place / "lock.sha256", hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    python = place / "bin" / "python"
-    if not stamp.exists() or stamp.read_text() != digest:
-        venv.create(place, clear=True, with_pip=True)
-        install = [
-            str(python),
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--disable-pip-version-check",
-            "--require-hashes",
-        ]
-        subprocess.run([*install, "--only-binary", ":all:", "-r", str(LOCK)], check=True)
-        stamp.write_text(digest)
-    return python
 
 
 def fuzz(python: Path, target: str, seconds: int) -> int:
@@ -66,7 +46,11 @@ def main() -> int:
     )
     parser.add_argument("--seconds", type=int, default=120, help="for each target (120)")
     options = parser.parse_args()
-    python = environment()
+    try:
+        install("fuzz", LOCK, ENVIRONMENT, make=make_environment)
+    except NotReady as error:
+        parser.exit(error.exit_code, f"{error}\n")
+    python = ENVIRONMENT / "bin" / "python"
     failed = [name for name in options.targets or TARGETS if fuzz(python, name, options.seconds)]
     print(f"failed: {', '.join(failed)}; see {FOLDER / 'found'}" if failed else "no target failed")
     return int(bool(failed))
