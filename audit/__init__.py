@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from audit.analysis import Analysis, analyse
-from audit.baseline import Changes, changes_as_json, compare, read_baseline
+from audit.baseline import Baseline, Changes, changes_as_json, compare, read_baseline
 from audit.budget import Budget, Limit
 from audit.config import Config, load_config
 from audit.errors import AuditError, UnreadableTargetError
@@ -44,6 +44,7 @@ __all__ = [
     "RULES",
     "Analysis",
     "AuditError",
+    "Baseline",
     "Budget",
     "Changes",
     "Config",

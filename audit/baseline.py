@@ -69,6 +69,27 @@ class Changes:
         return bool(any(d.change for d in self.sizes) or self.files or self.relinked or self.new or self.gone)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """The reports of an earlier audit, one a target; `name` is what they were read from."""
+
+    name: str
+    documents: tuple[Document, ...]
+
+    def changes(self, now: Sequence[Document]) -> tuple[Changes, ...]:
+        """Give what changed up to the reports of today, target by target.
+
+        Raises:
+            AuditError: it is of another number of targets, or lacks what schema.json asks for.
+        """
+        if len(self.documents) != len(now):
+            raise AuditError(
+                f"{self.name} holds the reports of {len(self.documents)} targets, where {len(now)} were "
+                "audited: give the baseline of the same command."
+            )
+        return tuple(compare(*pair, self.name) for pair in zip(self.documents, now, strict=True))
+
+
 def changes_as_json(changes: Changes) -> dict[str, Any]:
     """Give the changes as plain values for json.dumps: the key "changes" of a report."""
     lists = ("sizes", "packages", "files", "libraries", "relinked", "new", "gone")
@@ -78,11 +99,11 @@ def changes_as_json(changes: Changes) -> dict[str, Any]:
     }
 
 
-def read_baseline(content: str, name: str, targets: int) -> list[Document]:
-    """Read the reports of an earlier audit of as many targets.
+def read_baseline(content: str, name: str) -> Baseline:
+    """Read the reports of an earlier audit.
 
     Raises:
-        AuditError: `content`, read from `name`, is no such report, or one of another number of targets.
+        AuditError: `content`, read from `name`, is no such report.
     """
     try:
         documents = json.loads(content)
@@ -96,12 +117,7 @@ def read_baseline(content: str, name: str, targets: int) -> list[Document]:
                 f"{name} has the schema {document.get('schema')!r}, where {SCHEMA} is read: "
                 "write it again with --save-baseline."
             )
-    if len(documents) != targets:
-        raise AuditError(
-            f"{name} holds the reports of {len(documents)} targets, where {targets} were audited: "
-            "give the baseline of the same command."
-        )
-    return documents
+    return Baseline(name=name, documents=tuple(documents))
 
 
 def compare(before: Document, now: Document, name: str = "the baseline") -> Changes:

@@ -98,8 +98,9 @@ def _findings(findings: Sequence[Finding]) -> str:
 
 
 def _changes(changes: Changes) -> str:
+    title = f"### Since the baseline, {_code(changes.before, 60)}"
     if not changes.any:
-        return "### Since the baseline\n\nNothing changed."
+        return f"{title}\n\nNothing changed."
     sizes = [f"- {one.name}: {one.now or 0:,} bytes ({one.change:+,})" for one in changes.sizes]
     found = [
         f"- {word}: {verdict.severity} {_code(verdict.rule, 40)} {_code(verdict.subject, 80)}"
@@ -117,7 +118,7 @@ def _changes(changes: Changes) -> str:
     ]
     table = _table(("file", "before", "now", "change"), rows, "lrrr")
     lines = "\n".join((*sizes, *found, *links))
-    return "\n\n".join(part for part in ("### Since the baseline", lines, table) if part)
+    return "\n\n".join(part for part in (title, lines, table) if part)
 
 
 def _packages(analysis: Analysis) -> str:

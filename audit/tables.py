@@ -247,8 +247,9 @@ def _cut_plan(plan: CutPlan) -> str:
 
 def _changes(changes: Changes) -> str:
     """Show what changed since the baseline: sums, files, where libraries are found, findings that came and went."""
+    baseline = f"the baseline, {shorten(changes.before, 60)}"
     if not changes.any:
-        return "Since the baseline: nothing changed"
+        return f"Since {baseline}: nothing changed"
 
     def cells(delta: Delta) -> tuple[str, ...]:
         return f"{delta.before or 0:,}", f"{delta.now or 0:,}", f"{delta.change:+,}"
@@ -257,7 +258,7 @@ def _changes(changes: Changes) -> str:
     files = [(shorten(delta.name, 52), *cells(delta)) for delta in changes.files[:LARGEST]]
     rest = len(changes.files) - len(files)
     more = [(f"and {rest:,} more files", "", "", "")] if rest else []
-    headers = ("since the baseline, bytes of", "before", "now", "change")
+    headers = ("bytes of", "before", "now", "change")
     align = ("left", "right", "right", "right")
     links = [
         (shorten(one.file, 28), shorten(one.needed, 18), *(shorten(p or "not found", 22) for p in one[2:]))
@@ -269,7 +270,7 @@ def _changes(changes: Changes) -> str:
         for one in verdicts
     ]
     parts = (
-        _table("Changes", headers, [*sizes, *files, *more], align),
+        _table(f"Changes since {baseline}", headers, [*sizes, *files, *more], align),
         _table("Found elsewhere", ("file", "needs", "before", "now"), links, ("left",) * 4),
         _table("Findings since the baseline", ("", "severity", "rule", "subject"), found, ("left",) * 4),
     )

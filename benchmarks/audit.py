@@ -10,13 +10,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from tabulate import tabulate
 
 from cli.pipeline import ROOT, Pipeline
-from cli.tests import settings
-from tests.integration.test_auditwheel import ENVIRONMENT
+from cli.tests import AUDITWHEEL, install_auditwheel, settings
 from tests.wheels import wheel
 
 RUNS = 3
@@ -66,6 +64,7 @@ def main(names: Sequence[str], runs: int, *, as_json: bool) -> None:
 
 def _commands(names: Iterable[str]) -> Iterable[tuple[tuple[str, str], list[str]]]:
     pipeline = Pipeline(settings())
+    install_auditwheel()
     for name in names:
         if name in ("image", "base"):
             tag = pipeline.image.tag if name == "image" else pipeline.base.reference
@@ -73,14 +72,7 @@ def _commands(names: Iterable[str]) -> Iterable[tuple[tuple[str, str], list[str]
         else:
             path = str(wheel(name))
             yield (name, OURS), [str(ROOT / "inv"), "audit", path]
-            yield (name, THEIRS), [str(_auditwheel()), "show", "--ldpaths", "", path]
-
-
-def _auditwheel() -> Path:
-    program = ENVIRONMENT / "bin/auditwheel"
-    if not program.exists():
-        raise SystemExit("no auditwheel yet: `./inv test tests/integration/test_auditwheel.py` installs it")
-    return program
+            yield (name, THEIRS), [str(AUDITWHEEL / "bin/auditwheel"), "show", "--ldpaths", "", path]
 
 
 # Runs a command and prints its exit code, seconds, seconds of processor, and most KiB resident. The kernel counts what

@@ -33,8 +33,7 @@ def audit_built(pipeline: Pipeline, asked: Asked = Asked()) -> list[audit.Judged
             _judge(runtime, None, asked, limit=_limit(pipeline), observation=seen),
             _judge(audit.read(package), runtime, asked),
         ]
-        natives = sum(len(one.analysis.elves) for one in judged)
-        shown.outcome = f"{natives} native files in the image and the zip: {_counted(judged)}"
+        shown.outcome = f"{_natives(judged)} in the image and the zip: {_counted(judged)}"
     return judged
 
 
@@ -49,11 +48,11 @@ def audit_target(pipeline: Pipeline, target: str, asked: Asked) -> list[audit.Ju
         tree = _tree(pipeline, target)
         known = {
             "limit": _limit(pipeline),
-            "observation": observation(asked.observed, _image_id(pipeline, target)),
+            "observation": _observation(pipeline, target, asked.observed),
             "usual_runtime": _own_image(target),
         }
         judged = _judge(tree, runtime, asked, **known)
-        shown.outcome = f"{target}: {len(judged.analysis.elves)} native files, {_counted([judged])}"
+        shown.outcome = f"{target}: {_natives([judged])}, {_counted([judged])}"
     return [judged]
 
 
@@ -80,9 +79,10 @@ def _image_tree(pipeline: Pipeline, name: str) -> audit.Tree:
     return audit.read_image(file, name)
 
 
-def _image_id(pipeline: Pipeline, target: str) -> str:
-    """The id of an image in the engine; empty for what is a file here."""
-    return "" if _is_path(target) else str(pipeline.engine.images.get(target).id)
+def _observation(pipeline: Pipeline, target: str, named: str | None) -> audit.Observation | None:
+    """What was seen mapped, held against the id of an image in the engine; what is a file here has none."""
+    known = named is not None and not _is_path(target)
+    return observation(named, str(pipeline.engine.images.get(target).id) if known else "")
 
 
 def _is_path(target: str) -> bool:
@@ -105,6 +105,11 @@ def _own_image(target: str) -> str:
 def _limit(pipeline: Pipeline) -> audit.Limit | None:
     mib = pipeline.settings.limit
     return audit.Limit(bytes=round(mib * (1 << 20))) if mib else None
+
+
+def _natives(judged: Sequence[audit.Judged]) -> str:
+    count = sum(len(one.analysis.elves) for one in judged)
+    return f"{count} native file{'s'[: count != 1]}"
 
 
 def _counted(judged: Sequence[audit.Judged]) -> str:

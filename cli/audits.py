@@ -39,12 +39,12 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """How the verdict is told: `form` to stdout, the others to files where named."""
+    """How the verdict is told: `form` to stdout, the others to files where named; since which earlier report."""
 
     form: str = "table"
     fail_on: audit.Severity = audit.Severity.ERROR
     html: str = ""
-    baseline: str = ""
+    baseline: audit.Baseline | None = None
     save_baseline: str = ""
     verbose: bool = False
 
@@ -71,11 +71,12 @@ def asked(  # noqa: PLR0913 - options of one command, by keyword
     return Asked(runtime=runtime, at=at or Asked.at, config=settings, compress=page, observed=seen)
 
 
-def output(*, form: str, json: bool, fail_on: str, **files: Any) -> Output:
-    """Check the options about the output; `json` is short for the form of that name.
+def output(*, form: str, json: bool, fail_on: str, baseline: str, **others: Any) -> Output:
+    """Check the options about the output; `json` is short for the form of that name. Reads the baseline.
 
     Raises:
-        Misuse: there is no such format or severity.
+        AuditError: the baseline is none.
+        Misuse: there is no such format or severity, or the baseline cannot be read.
     """
     if json and form not in ("", "json"):
         raise Misuse(f"--json and --format {form} exclude each other")
@@ -85,22 +86,20 @@ def output(*, form: str, json: bool, fail_on: str, **files: Any) -> Output:
     words = {severity.name.lower(): severity for severity in reversed(audit.Severity)}
     if fail_on not in words:
         raise Misuse(f"--fail-on {fail_on}: choose one of {', '.join(words)}")
-    return Output(form=form, fail_on=words[fail_on], **files)
+    before = audit.read_baseline(_read(baseline), baseline) if baseline else None
+    return Output(form=form, fail_on=words[fail_on], baseline=before, **others)
 
 
 def tell(judged: Sequence[audit.Judged], to: Output) -> str:
     """Write the files that were asked for, and give the text for stdout.
 
     Raises:
-        AuditError: the baseline cannot be read, or is one of something else.
-        Misuse: a file cannot be read, or there can be none of its name.
+        AuditError: the baseline is one of something else, or damaged.
+        Misuse: there can be no file of that name.
         OSError: a file cannot be written.
     """
     documents = [audit.as_json(*one, fail_on=to.fail_on) for one in judged]
-    changes: list[audit.Changes] = []
-    if to.baseline:
-        before = audit.read_baseline(_read(to.baseline), to.baseline, len(documents))
-        changes = [audit.compare(*pair, to.baseline) for pair in zip(before, documents, strict=True)]
+    changes = to.baseline.changes(documents) if to.baseline else ()
     if to.save_baseline:
         _write(to.save_baseline, _dumped(documents))
     for document, change in zip(documents, changes, strict=False):

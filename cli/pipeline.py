@@ -25,7 +25,7 @@ from images.extract import read_folder
 from images.observe import mapped
 from images.package import zip_bytes
 from images.shrink import NotShrinkable
-from images.verify import Photo, Verdict, find_photos, note, verify_photos
+from images.verify import Photo, Verdict, find_photos, verify_photos
 from images.whole import write_whole
 
 ROOT = Path(__file__).parent.parent
@@ -221,16 +221,12 @@ class Pipeline:
 
 
 def _fitted(photo: Photo, shown: Step, *, shrink: bool) -> Photo:
-    """The photo as it is sent; a line for each that is larger than the platform takes."""
+    """The photo as it is sent; a line for one that cannot be made small enough."""
     try:
-        fitted = photo.shrunk() if shrink else photo
+        return photo.shrunk() if shrink else photo
     except NotShrinkable as error:
         shown.say(f"{photo.name}: {error}")
         return photo
-    said = note(fitted)
-    if said:
-        shown.say(f"{photo.name}: {said}")
-    return fitted
 
 
 def _show_base(shown: Step) -> Callable[[str], None]:

@@ -19,6 +19,8 @@ from model_fetch import fetch_model
 
 INTEGRATION = ROOT / "tests/integration"
 REFERENCE = ROOT / ".venv-reference"
+AUDITWHEEL = ROOT / "build/auditwheel"
+AUDITWHEEL_LOCK = ROOT / "tests/auditwheel/requirements.lock"
 _SAID_LINES = 20  # of pip's output, in the error
 _SHOWN_WIDTH = 60  # of a line of it, as progress
 
@@ -86,6 +88,7 @@ def make_ready() -> None:
         _ = pipeline.package if name == first.settings.model else pipeline.image
     _install_browser()
     install("reference", ROOT / "tests/reference/requirements.lock", REFERENCE, make=make_environment)
+    install_auditwheel()
 
 
 def _install_browser() -> None:
@@ -101,6 +104,15 @@ def _install_browser() -> None:
         shown.outcome = (
             shutil.which("chromium") or "none: install chromium and chromedriver for the tests of the page"
         )
+
+
+def install_auditwheel() -> None:
+    """What the auditor is compared with, in an environment of its own.
+
+    Raises:
+        NotReady: pip could not install it.
+    """
+    install("auditwheel", AUDITWHEEL_LOCK, AUDITWHEEL, make=make_environment)
 
 
 def make_environment(folder: Path) -> None:

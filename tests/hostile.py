@@ -3,7 +3,6 @@
 import io
 import random
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -61,11 +60,6 @@ def machine_libraries() -> tuple[Path, ...]:
     """List large real libraries of this machine, where there are such."""
     places = ("/lib/*/libc.so.6", "/usr/lib/*/libpython3*.so.1.0", "/usr/lib/*/libcrypto.so.3")
     return tuple(path for place in places for path in sorted(Path("/").glob(place[1:])))
-
-
-def truncated(content: bytes, step: int = 64) -> Iterator[tuple[int, bytes]]:
-    """Give the file cut at every `step`th byte, with the length left."""
-    return ((length, content[:length]) for length in range(0, len(content), step))
 
 
 @cache

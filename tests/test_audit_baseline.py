@@ -54,23 +54,31 @@ def test_a_library_found_elsewhere_is_listed() -> None:
 
 def test_what_was_saved_is_read_again() -> None:
     documents = [audit.as_json(*good()), audit.as_json(*bad())]
-    assert audit.read_baseline(json.dumps(documents), "b.json", 2) == documents
+    baseline = audit.read_baseline(json.dumps(documents), "b.json")
+    assert baseline == audit.Baseline(name="b.json", documents=tuple(documents))
+    assert [changes.any for changes in baseline.changes(documents)] == [False, False]
 
 
 @pytest.mark.parametrize(
-    ("content", "targets", "words"),
+    ("content", "words"),
     [
-        ("{", 1, "is no JSON"),
-        ("[" * 100_000, 1, "is no JSON"),
-        ("{}", 1, "is no baseline"),
-        ("[1]", 1, "is no baseline"),
-        ('[{"schema": "under48-audit/0"}]', 1, "under48-audit/1 is read"),
-        ('[{"schema": "under48-audit/1"}]', 2, "reports of 1 targets, where 2"),
+        ("{", "is no JSON"),
+        ("[" * 100_000, "is no JSON"),
+        ("{}", "is no baseline"),
+        ("[1]", "is no baseline"),
+        ('[{"schema": "under48-audit/0"}]', "under48-audit/1 is read"),
     ],
 )
-def test_what_is_no_baseline_is_refused_in_words(content: str, targets: int, words: str) -> None:
+def test_what_is_no_baseline_is_refused_in_words(content: str, words: str) -> None:
     with pytest.raises(AuditError, match=words):
-        audit.read_baseline(content, "b.json", targets)
+        audit.read_baseline(content, "b.json")
+
+
+def test_a_baseline_of_another_number_of_targets_is_refused_in_words() -> None:
+    document = audit.as_json(*good())
+    baseline = audit.read_baseline(json.dumps([document]), "b.json")
+    with pytest.raises(AuditError, match="reports of 1 targets, where 2"):
+        baseline.changes([document, document])
 
 
 @pytest.mark.parametrize("key", ["target", "summary", "files", "packages", "linkage", "findings"])

@@ -24,7 +24,7 @@ RUNTIME = TREES / "default-path-lib-before-usr-lib"
 
 
 def output(**options: Any) -> audits.Output:
-    return audits.output(**{"form": "", "json": False, "fail_on": "error", **options})
+    return audits.output(**{"form": "", "json": False, "fail_on": "error", "baseline": "", **options})
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -64,7 +64,7 @@ def test_files_are_written_beside_the_text(tmp_path: Path) -> None:
     audits.tell([good()], output(save_baseline=str(saved), html=str(page)))
     assert page.read_text().startswith("<!doctype html>")
     text = audits.tell([good()], output(baseline=str(saved)))
-    assert "Since the baseline: nothing changed" in text
+    assert f"Since the baseline, {good().analysis.target.name}: nothing changed" in text
     assert (
         json.loads(audits.tell([good()], output(baseline=str(saved), json=True)))[0]["changes"]["new"] == []
     )

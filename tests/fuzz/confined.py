@@ -95,8 +95,9 @@ def audited(path: Path, runtime: Path | None = None) -> tuple[str, ...]:
     seen_from = audit.read(runtime) if runtime is not None else None
     judged = audit.judge(audit.analyse(audit.read(path), runtime=seen_from))
     with tempfile.TemporaryDirectory() as scratch:
-        baseline = f"{scratch}/baseline.json"
-        tell([judged], Output(html=f"{scratch}/page.html", save_baseline=baseline))
+        saved = Path(scratch, "baseline.json")
+        tell([judged], Output(html=f"{scratch}/page.html", save_baseline=str(saved)))
+        baseline = audit.read_baseline(saved.read_text(), saved.name)
         for form in FORMATS:
             text = tell([judged], Output(form=form, baseline=baseline, verbose=True))
             text.encode()  # a lone surrogate would fail when it is printed

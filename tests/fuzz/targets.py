@@ -13,7 +13,7 @@ from contextlib import suppress
 from types import MappingProxyType
 
 import audit
-from audit.baseline import compare, read_baseline
+from audit.baseline import read_baseline
 from audit.config import parse_config
 from audit.readers.builder import TreeBuilder
 from audit.readers.image import read_image
@@ -149,8 +149,9 @@ def config(content: bytes) -> None:
 def baseline(content: bytes) -> None:
     """Compare with an earlier report."""
     now = audit.as_json(*audit.judge(audit.analyse(tree_of({"/app/prog": PROGRAM}))))
-    (before,) = read_baseline(content.decode("utf-8", "replace"), "last.json", 1)
-    json.dumps(audit.changes_as_json(compare(before, now))).encode()
+    before = read_baseline(content.decode("utf-8", "replace"), "last.json")
+    for changes in before.changes([now]):
+        json.dumps(audit.changes_as_json(changes)).encode()
 
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = MappingProxyType(

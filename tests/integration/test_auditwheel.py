@@ -8,7 +8,6 @@ import hashlib
 import json
 import subprocess
 import sys
-import venv
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +15,18 @@ import pytest
 
 import audit
 from audit.policy import best, manylinux
+from cli.tests import AUDITWHEEL, AUDITWHEEL_LOCK
 from tests.auditwheel.make_policies import shortened
 from tests.wheels import NAMES, ROOT, FetchFailed, wheel
 
-LOCK = ROOT / "tests" / "auditwheel" / "requirements.lock"
-ENVIRONMENT = ROOT / "build" / "auditwheel"
-LIBRARY = ENVIRONMENT / "lib" / f"python3.{sys.version_info.minor}" / "site-packages" / "auditwheel"
+LIBRARY = AUDITWHEEL / "lib" / f"python3.{sys.version_info.minor}" / "site-packages" / "auditwheel"
 
 
-@pytest.fixture(scope="module")
-def auditwheel() -> Path:
-    """Give the program from an environment that holds exactly the locked packages."""
-    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    stamp = ENVIRONMENT / "lock.sha256"
-    if not stamp.exists() or stamp.read_text() != digest:
-        venv.create(ENVIRONMENT, clear=True, with_pip=True)
-        install = [str(ENVIRONMENT / "bin" / "pip"), "install", "-q", "--require-hashes", "-r", str(LOCK)]
-        done = subprocess.run(install, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"no auditwheel: {done.stderr}")
-        stamp.write_text(digest)
-    return ENVIRONMENT / "bin" / "auditwheel"
-
-
-def shown(auditwheel: Path, path: Path) -> dict[str, Any]:
-    lock = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
-    kept = ENVIRONMENT / "answers" / f"{path.name}.{path.stat().st_size}.{lock}.json"
+def shown(path: Path) -> dict[str, Any]:
+    lock = hashlib.sha256(AUDITWHEEL_LOCK.read_bytes()).hexdigest()[:12]
+    kept = AUDITWHEEL / "answers" / f"{path.name}.{path.stat().st_size}.{lock}.json"
     if not kept.exists():
-        command = [str(auditwheel), "show", "--json", "--ldpaths", "", str(path)]
+        command = [str(AUDITWHEEL / "bin/auditwheel"), "show", "--json", "--ldpaths", "", str(path)]
         answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         kept.parent.mkdir(exist_ok=True)
         kept.write_text(answer)
@@ -52,12 +35,12 @@ def shown(auditwheel: Path, path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_versions_libraries_and_policy_are_those_that_auditwheel_shows(name: str, auditwheel: Path) -> None:
+def test_versions_libraries_and_policy_are_those_that_auditwheel_shows(name: str) -> None:
     try:
         path = wheel(name)
     except FetchFailed as error:
         pytest.skip(f"no wheel: {error}")
-    theirs = shown(auditwheel, path)
+    theirs = shown(path)
     facts = audit.analyse(audit.read(path)).python
     (ours,) = facts.needs.values()
     policies = manylinux(ours.machine)
@@ -70,7 +53,6 @@ def test_versions_libraries_and_policy_are_those_that_auditwheel_shows(name: str
     assert (overall.name if overall else f"linux_{ours.machine}") == theirs["overall_tag"]
 
 
-@pytest.mark.usefixtures("auditwheel")
 def test_the_policies_are_those_of_auditwheel() -> None:
     theirs = json.loads((LIBRARY / "policy" / "manylinux-policy.json").read_text())
     assert json.loads((ROOT / "audit" / "manylinux.json").read_text()) == shortened(theirs)
