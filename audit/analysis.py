@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -13,6 +12,7 @@ from audit.binding import bind
 from audit.budget import Budget, Limit, budgets
 from audit.config import Config
 from audit.cuts import cut_plans
+from audit.damage import checkable, damage, on_two_cores
 from audit.duplicates import duplicates
 from audit.elf import Abi, Elf
 from audit.errors import AuditError
@@ -55,9 +55,6 @@ if TYPE_CHECKING:
 DEFAULT_AT = "/action"
 # So many programs of a runtime tell its architecture as well as all of them.
 SAMPLE = 25
-# Files of a zip that are worth a thread of their own.
-LARGE_BYTES = 1 << 20
-CORES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +135,11 @@ class Analysis:
         return {path: known[path] for path in sorted(known) if path.startswith(at)}
 
     @cached_property
+    def damaged(self) -> Mapping[str, str]:
+        """What of the target's files is not what its checksum says, and why."""
+        return damage(self.tree, checkable(self.tree, (file.path for file in self.sizes.files)))
+
+    @cached_property
     def sections(self) -> Mapping[str, tuple[Section, ...]]:
         """The section headers of the target's ELF files, broken ones too; see `audit.sections`."""
         broken = [path for path, fault in self.broken.items() if fault.readable]
@@ -215,7 +217,14 @@ def analyse(  # noqa: PLR0913 - everything that a target is asked, by name
     own = [inside(at, path) for path in target.entries] if runtime is not None else list(tree.entries)
     linker = Linker(tree, config.isa_level)
     files = [path for path in own if tree.entries[path].kind == "file" and tree.entries[path].same_as is None]
-    _read_large(linker, files)
+    checked = frozenset(checkable(tree, files))
+
+    def look(path: str) -> None:
+        linker.elf(path)
+        if path in checked:  # to its end, while it is at hand
+            damage(tree, (path,))
+
+    on_two_cores(look, files, tree)
     found = {path: elf for path in files if (elf := linker.elf(path)) is not None}
     elves = {path: elf for path, elf in found.items() if isinstance(elf, Elf)}
     wanted = compress or any(row.packed for row in config.budgets)
@@ -236,16 +245,6 @@ def analyse(  # noqa: PLR0913 - everything that a target is asked, by name
         observation=observation,
         usual_runtime=usual_runtime,
     )
-
-
-def _read_large(linker: Linker, files: Iterable[str]) -> None:
-    """Read the large packed files on two cores: inflating one of them may take as long as all others together."""
-    entries = linker.tree.entries
-    large = [path for path in files if entries[path].compressed and entries[path].size >= LARGE_BYTES]
-    if large:
-        with ThreadPoolExecutor(CORES) as pool:
-            for _ in pool.map(linker.elf, sorted(large, key=lambda path: -entries[path].size)):
-                pass  # what an ELF file is not raises nothing; what else goes wrong is raised here
 
 
 def abi_named(machine: str) -> Abi:

@@ -42,6 +42,16 @@ class Entry:
     compressed: int | None = None
     same_as: str | None = None
     opener: Callable[[], IO[bytes]] | None = field(default=None, compare=False, repr=False)
+    checker: Callable[[], None] | None = field(default=None, compare=False, repr=False)
+
+    def check(self) -> None:
+        """Read what has not been read of a file whose checksum is known, and compare that.
+
+        Raises:
+            UnreadableEntryError: it is damaged.
+        """
+        if self.checker is not None:
+            self.checker()
 
     def open(self) -> IO[bytes]:
         """Open the content of a file for reading: a seekable binary file object.

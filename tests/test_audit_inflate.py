@@ -44,6 +44,40 @@ def test_pieces_of_any_length_make_the_whole(monkeypatch: pytest.MonkeyPatch, le
     assert max(map(len, pieces)) <= length
 
 
+@pytest.mark.parametrize("every", [inflate.MARK_BYTES, 50_000, 1])
+def test_going_back_and_on_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch, every: int) -> None:
+    monkeypatch.setattr(inflate, "MARK_BYTES", every)
+    monkeypatch.setattr(inflate, "PIECE_BYTES", 10_000)
+    content, dice = inflated(zipped()), random.Random(2)
+    for _ in range(100):
+        at, length = dice.randrange(610_000), dice.randrange(1, 20_000)
+        content.seek(at)
+        assert content.read(length) == CONTENT[at : at + length]
+    content.seek(0)
+    assert content.read(len(CONTENT)) == CONTENT
+
+
+def test_going_back_inflates_from_the_mark_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflate, "MARK_BYTES", 100_000)
+    monkeypatch.setattr(inflate, "PIECE_BYTES", 10_000)
+    content = inflated(zipped())
+    content.seek(len(CONTENT))
+    inflated_bytes: list[int] = []
+    piece = Inflated._piece
+
+    def counted(self: Inflated, length: int) -> bytes:
+        found = piece(self, length)
+        inflated_bytes.append(len(found))
+        return found
+
+    monkeypatch.setattr(Inflated, "_piece", counted)
+    content.seek(10)
+    assert content.read(10) == CONTENT[10:20]
+    content.seek(510_000)
+    assert content.read(10) == CONTENT[510_000:510_010]
+    assert sum(inflated_bytes) < 120_000
+
+
 def test_going_back_begins_anew_and_going_on_leaves_out() -> None:
     content = inflated(zipped())
     content.seek(500_000)

@@ -1,6 +1,7 @@
 """Zips and wheels: read without unpacking, and what strangers put into them."""
 
 import io
+import random
 import struct
 import zipfile
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import audit
+from audit.damage import checkable, damage
 from audit.errors import AuditError, TooLargeError, UnreadableEntryError, UnreadableTargetError
 from audit.readers import bombs, zips
 from audit.readers.zips import read_zip
@@ -157,6 +159,41 @@ def test_an_entry_that_cannot_be_read_says_so(harm: Callable[[bytes], bytes]) ->
 def test_an_entry_that_ends_before_its_claimed_size_is_read_as_far_as_it_goes() -> None:
     tree = read_zip(io.BytesIO(claiming(10_000)), "x.zip")
     assert tree.read("/__main__.py", 10_000) == b"print()\n" * 99
+    findings = {finding.rule: finding.message for finding in audit.check(audit.analyse(tree))}
+    assert findings["unreadable-entry"] == "cannot read it from the zip: it ends after 792 of 10,000 bytes"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("in_memory", [zips.MAX_IN_MEMORY, 10])
+@pytest.mark.parametrize("name", ["lib/a.so", "data/weights.bin", "a.py"])
+def test_damage_behind_the_part_that_rules_look_at_is_found(
+    monkeypatch: pytest.MonkeyPatch, name: str, in_memory: int, method: int
+) -> None:
+    monkeypatch.setattr(zips, "MAX_IN_MEMORY", in_memory)
+    behind = random.Random(1).randbytes(100_000)
+    content = zipped((name, ELF + behind), ("b.so", ELF), method=method)
+    at = content.index(b"PK\3\4", 1) - 9  # the last bytes of the first entry
+    for harmed in (content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :], content):
+        findings = audit.check(audit.analyse(read_zip(io.BytesIO(harmed), "x.zip")))
+        found = [finding.subject for finding in findings if finding.rule == "unreadable-entry"]
+        assert found == ([] if harmed == content else [f"/{name}"])
+
+
+def test_what_was_read_to_its_end_is_not_inflated_again_to_be_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tree = read_zip(io.BytesIO(PLAIN), "x.zip")
+    for path in ("/__main__.py", "/lib/a.so", "/lib/b.so"):
+        tree.read(path, 1 << 20)
+    monkeypatch.setattr(zips, "open_member", None)
+    assert damage(tree, checkable(tree, tree.entries)) == {}
+
+
+def test_no_more_than_the_limit_is_inflated_to_be_checked() -> None:
+    tree = read_zip(io.BytesIO(zipped(("b.so", ELF), ("a", b"a" * 99))), "x")
+    assert checkable(tree, tree.entries, limit=98) == ()
+    assert checkable(tree, tree.entries, limit=100) == ("/a",)
+    assert checkable(tree, tree.entries, limit=99 + len(ELF)) == ("/a", "/b.so")
 
 
 def report(content: bytes) -> str:
@@ -184,7 +221,7 @@ def test_large_files_read_ahead_by_threads_change_nothing(monkeypatch: pytest.Mo
     content = zipped(*((name, ELF + bytes(1000 * at)) for at, name in enumerate(names)), ("a.dll", MACH_O))
 
     def result(least: int) -> tuple[object, ...]:
-        monkeypatch.setattr("audit.analysis.LARGE_BYTES", least)
+        monkeypatch.setattr("audit.damage.LARGE_BYTES", least)
         analysis = audit.analyse(read_zip(io.BytesIO(content), "x.zip"))
         return (list(analysis.elves), analysis.foreign, analysis.graph, audit.check(analysis))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from copy import copy
-from typing import IO, TYPE_CHECKING, cast
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile
 
 try:  # zlib with the instructions of today's processors: half the time, the same errors
@@ -20,6 +22,8 @@ InflateError = cast("type[Exception]", zlib.error)
 FIRST_BYTES, PACKED_BYTES = 4 << 10, 64 << 10
 # What comes out of one step, at most: a bomb is not unpacked beyond what is asked for.
 PIECE_BYTES = 1 << 20
+# Of a large member, so often a place is kept from which to go on: 50 kB each.
+MARK_BYTES = 16 << 20
 
 
 def open_member(archive: ZipFile, member: ZipInfo) -> IO[bytes] | Inflated:
@@ -40,29 +44,61 @@ def open_member(archive: ZipFile, member: ZipInfo) -> IO[bytes] | Inflated:
     return Inflated(archive.open(packed), member)
 
 
+def read_to_end(content: IO[bytes] | Inflated) -> int:
+    """Read what `open_member` gave to its end, where its checksum is compared; give its length in bytes.
+
+    Raises:
+        BadZipFile, EOFError, InflateError: it is damaged or cut short.
+    """
+    if isinstance(content, Inflated):
+        content.seek(content.member.file_size)
+        return content.at
+    content.seek(0)  # zipfile compares no checksum after any other seek
+    return sum(map(len, iter(partial(content.read, PIECE_BYTES), b"")))
+
+
+class _Mark(NamedTuple):
+    """A place in a member: what was inflated before it, and where its packed bytes go on."""
+
+    at: int
+    packed_at: int
+    inflater: Any
+    pending: bytes
+    crc: int
+
+
 class Inflated:
     """The content of a deflated member, read forwards; its checksum is compared at the end, as zipfile does."""
 
     def __init__(self, packed: IO[bytes], member: ZipInfo) -> None:
         self.member = member
-        self._packed = packed
-        self._begin()
-
-    def _begin(self) -> None:
         self.at = 0
-        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._packed = packed
+        self._inflater: Any = zlib.decompressobj(-zlib.MAX_WBITS)  # zlib-ng's stubs lack copy()
         self._pending = b""
         self._next = FIRST_BYTES
         self._crc = 0
-        self._ended = self.member.file_size == 0
+        self._ended = member.file_size == 0
+        self._marks: list[_Mark] = []
+        self._mark()
 
     def seek(self, at: int) -> None:
-        """Go to byte `at`; going back begins anew."""
-        if at < self.at:
-            self._packed.seek(0)
-            self._begin()
+        """Go to byte `at`; inflates at most what lies between the last mark before it and there, if it was there."""
+        mark = self._marks[bisect_right(self._marks, at, key=lambda mark: mark.at) - 1]
+        if at < self.at or self.at < mark.at:
+            self._go_to(mark)
         while self.at < at and not self._ended:
             self._piece(at - self.at)
+
+    def _mark(self) -> None:
+        place = self._packed.tell()
+        self._marks.append(_Mark(self.at, place, self._inflater.copy(), self._pending, self._crc))
+
+    def _go_to(self, mark: _Mark) -> None:
+        self._packed.seek(mark.packed_at)
+        self.at, self._pending, self._crc = mark.at, mark.pending, mark.crc
+        self._inflater = mark.inflater.copy()
+        self._ended = self.member.file_size == 0
 
     def read(self, length: int) -> bytes:
         """Give the next `length` bytes, fewer at the end.
@@ -97,4 +133,6 @@ class Inflated:
             self._ended = whole or (over and not found)
         if self._ended and self._crc != self.member.CRC:
             raise BadZipFile(f"Bad CRC-32 for file {self.member.filename!r}")
+        if self.at >= self._marks[-1].at + MARK_BYTES and not self._ended:
+            self._mark()
         return found

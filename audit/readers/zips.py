@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
+from contextlib import contextmanager
 from functools import partial
 from io import SEEK_CUR, SEEK_END, BytesIO, RawIOBase
 from threading import Lock
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from audit.errors import UnreadableEntryError, UnreadableTargetError
 from audit.readers.bombs import check_directory, check_members
 from audit.readers.builder import TreeBuilder
-from audit.readers.inflate import Inflated, InflateError, open_member
+from audit.readers.inflate import Inflated, InflateError, open_member, read_to_end
 from audit.tree import Anomaly, Entry, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Contents up to this size are inflated once and kept while open; larger ones are read as a stream that
 # inflates again when it is turned back, so that memory stays bounded.
@@ -67,6 +71,7 @@ def _zip_entry(archive: _Archive, member: zipfile.ZipInfo) -> Entry:
         size=member.file_size,
         compressed=member.compress_size,
         opener=partial(archive.open, member),
+        checker=partial(archive.check, member),
     )
 
 
@@ -89,6 +94,7 @@ class _Archive:
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self.archive = archive
         self.kept: dict[int, _Content] = {}
+        self.whole: set[int] = set()  # what has been read to its end, where its checksum was compared
         self.room = KEPT_BYTES
         self.lock = Lock()
 
@@ -98,6 +104,36 @@ class _Archive:
         Raises:
             UnreadableEntryError: its header is damaged, or it is encrypted or packed in an unknown way.
         """
+        return cast("IO[bytes]", _Member(self._take(member), self))
+
+    def check(self, member: zipfile.ZipInfo) -> None:
+        """Read a member to its end, unless that was done before.
+
+        Raises:
+            UnreadableEntryError: it is damaged, or as for `open`.
+        """
+        if id(member) not in self.whole:
+            content = self._take(member)
+            try:
+                content.finish()
+            finally:
+                self.keep(content)
+
+    def keep(self, content: _Content) -> None:
+        """Take back what a reader has done with."""
+        key, size = id(content.member), content.inflated
+        with self.lock:
+            if content.whole:
+                self.whole.add(key)
+            # Of a stream, only where to go on is kept.
+            worth = content.buffer is None or MIN_KEPT_BYTES <= size <= self.room
+            if worth and not content.damaged and key not in self.kept:
+                self.room -= size
+                self.kept[key] = content
+            else:
+                content.source.close()
+
+    def _take(self, member: zipfile.ZipInfo) -> _Content:
         try:
             with self.lock:
                 content = self.kept.pop(id(member), None)
@@ -106,17 +142,7 @@ class _Archive:
                 self.room += content.inflated
         except DAMAGE as error:
             raise UnreadableEntryError(f"cannot read it from the zip: {error}") from error
-        return cast("IO[bytes]", _Member(content, self))
-
-    def keep(self, content: _Content) -> None:
-        """Take back what a reader has done with."""
-        key, size = id(content.member), content.inflated
-        with self.lock:
-            if not content.damaged and MIN_KEPT_BYTES <= size <= self.room and key not in self.kept:
-                self.room -= size
-                self.kept[key] = content
-            else:
-                content.source.close()
+        return content
 
 
 class _Content:
@@ -127,6 +153,7 @@ class _Content:
         self.member = member
         self.buffer = BytesIO() if member.file_size <= MAX_IN_MEMORY else None
         self.damaged = False
+        self.whole = False
 
     @property
     def inflated(self) -> int:
@@ -139,14 +166,35 @@ class _Content:
         Raises:
             UnreadableEntryError: they are damaged.
         """
-        try:
+        with self._damage_told():
             if self.buffer is None:
                 self.source.seek(start)
                 return self.source.read(end - start)
             have = self.inflated
             if end > have:
                 self.buffer.write(self.source.read(end - have))
+                self.whole = end == self.member.file_size == self.inflated
             return self.buffer.getbuffer()[start:end].tobytes()
+
+    def finish(self) -> None:
+        """Read to the end, where the checksum is compared.
+
+        Raises:
+            UnreadableEntryError: it is damaged.
+        """
+        size = self.member.file_size
+        if self.buffer is not None:
+            self.part(size, size)
+        with self._damage_told():
+            length = self.inflated if self.buffer is not None else read_to_end(self.source)
+            if length < size:
+                raise zipfile.BadZipFile(f"it ends after {length:,} of {size:,} bytes")
+        self.whole = True
+
+    @contextmanager
+    def _damage_told(self) -> Iterator[None]:
+        try:
+            yield
         except DAMAGE as error:
             self.damaged = True
             raise UnreadableEntryError(f"cannot read it from the zip: {error}") from error

@@ -41,11 +41,11 @@ def _unreadable_entry(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Ve
     remedy = (
         "see that it may be read, and that its disk is whole"
         if on_disk
-        else "make the archive again, with stored or deflated entries"
+        else "fetch or make the archive again, with stored or deflated entries"
     )
-    for path, broken in analysis.broken.items():
-        if not broken.readable:
-            yield Verdict(path, broken.reason, remedy)
+    broken = {path: broken.reason for path, broken in analysis.broken.items() if not broken.readable}
+    for path, why in sorted({**analysis.damaged, **broken}.items()):
+        yield Verdict(path, why, remedy)
 
 
 _OF_RECORD = {
@@ -213,7 +213,7 @@ RULES = (
         judge=_unreadable_entry,
         means="an entry of the archive cannot be read: encrypted, damaged, or of an unknown method",
         matters="what cannot be read here cannot be unpacked there",
-        mend="make the archive again, with stored or deflated entries",
+        mend="fetch it again; where it was made so, make it anew, with stored or deflated entries",
         source="APPNOTE.TXT (zip), pax(1)",
     ),
     Rule(
