@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +27,7 @@ from audit.missing import missing_symbols
 from audit.notes import notes_of
 from audit.observed import observed
 from audit.packed import packed_sizes
+from audit.roles import hosted, roles
 from audit.sections import sections_of
 from audit.sizes import Sizes, folder_sizes, sizes
 from audit.strip import strippable_of
@@ -33,7 +35,7 @@ from audit.system import left_to_system
 from audit.tree import inside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from audit.binding import Bindings
     from audit.cut import CutPlan
@@ -61,7 +63,8 @@ SAMPLE = 25
 class Analysis:
     """What is known of a target. Paths are those of `tree`, in which a package lies at `at` of its runtime.
 
-    `elves` and `broken` are the target's own files; `graph` may lead on into the runtime's.
+    `elves` and `broken` are the target's own files; `graph` may lead on into the runtime's. `companions` are
+    files of debug information, `platforms` are ELF files for others than the expected one, beside theirs.
     """
 
     target: Tree
@@ -69,7 +72,10 @@ class Analysis:
     tree: Tree
     at: str
     elves: Mapping[str, Elf]
+    companions: Mapping[str, Elf]
+    platforms: Mapping[str, Elf]
     broken: Mapping[str, Broken]
+    sections: Mapping[str, tuple[Section, ...]]
     graph: Graph
     expected: Abi | None
     sizes: Sizes
@@ -103,8 +109,32 @@ class Analysis:
         own = [
             load for load in self.graph.loads if load.root in self.elves and self.elves[load.root].is_program
         ]
-        others = [path for path in pythons(self.linker) if path not in self.elves]
-        return (*own, *map(self.linker.load, others))
+        others = [path for path in self.pythons if path not in self.elves]
+        return (*own, *map(self.linker.load, others or self._of_every_python))
+
+    @cached_property
+    def python_hosts(self) -> tuple[Load, ...]:
+        """Those of them that import extension modules: Pythons, programs with a libpython, what all Pythons load."""
+        known = {*self.pythons, *self._of_every_python}
+        return tuple(
+            host
+            for host in self.hosts
+            if host.root in known or any("/libpython" in path for path in host.edges)
+        )
+
+    @cached_property
+    def pythons(self) -> tuple[str, ...]:
+        """The programs of the tree that are a Python."""
+        return tuple(pythons(self.linker))
+
+    @cached_property
+    def _of_every_python(self) -> tuple[str, ...]:
+        """The mathematical library, which every Python loads with the C library, where the tree has no Python."""
+        if self.pythons or self.expected is None:
+            return ()
+        places = (f"{folder}/libm.so.6" for folder in self.linker.loader(self.expected).default)
+        found = (self.tree.resolve(place) for place in places)
+        return tuple({path: None for path in found if path is not None})
 
     @cached_property
     def reach(self) -> Reach:
@@ -140,12 +170,6 @@ class Analysis:
         return damage(self.tree, checkable(self.tree, (file.path for file in self.sizes.files)))
 
     @cached_property
-    def sections(self) -> Mapping[str, tuple[Section, ...]]:
-        """The section headers of the target's ELF files, broken ones too; see `audit.sections`."""
-        broken = [path for path, fault in self.broken.items() if fault.readable]
-        return sections_of(self.tree, [*self.elves, *broken])
-
-    @cached_property
     def hardening(self) -> Mapping[str, Hardening]:
         """What protects each program and library of the target."""
         return hardening_of(self.elves, self.bindings)
@@ -158,7 +182,7 @@ class Analysis:
     @cached_property
     def strippable(self) -> Mapping[str, Strippable]:
         """What stripping would save, for each file where it would save something."""
-        return strippable_of(self.tree, self.elves, self.sections)
+        return strippable_of(self.tree, {**self.elves, **self.companions}, self.sections)
 
     @cached_property
     def duplicates(self) -> Duplicates:
@@ -226,7 +250,11 @@ def analyse(  # noqa: PLR0913 - everything that a target is asked, by name
 
     on_two_cores(look, files, tree)
     found = {path: elf for path in files if (elf := linker.elf(path)) is not None}
-    elves = {path: elf for path, elf in found.items() if isinstance(elf, Elf)}
+    broken = {path: elf for path, elf in found.items() if isinstance(elf, Broken)}
+    elves = hosted(tree, {path: elf for path, elf in found.items() if isinstance(elf, Elf)})
+    sections = sections_of(tree, [*elves, *(path for path, fault in broken.items() if fault.readable)])
+    expected = abi_named(machine) if machine else _expected(elves, linker, runtime)
+    parts = roles(elves, sections, expected)
     wanted = compress or any(row.packed for row in config.budgets)
     measured = sizes(tree, own, at, packed_sizes(tree, own) if wanted else None)
     return Analysis(
@@ -234,10 +262,13 @@ def analyse(  # noqa: PLR0913 - everything that a target is asked, by name
         runtime=runtime,
         tree=tree,
         at=at,
-        elves=elves,
-        broken={path: elf for path, elf in found.items() if isinstance(elf, Broken)},
-        graph=link(linker, elves),
-        expected=abi_named(machine) if machine else _expected(elves.values(), linker, runtime),
+        elves=parts.loaded,
+        companions=parts.companions,
+        platforms=parts.platforms,
+        broken=broken,
+        sections=sections,
+        graph=link(linker, parts.loaded),
+        expected=expected,
         sizes=measured,
         budgets=budgets(target, measured, config, limit, at),
         config=config,
@@ -260,17 +291,21 @@ def abi_named(machine: str) -> Abi:
     raise AuditError(f"unknown architecture {machine!r}: name one of {known}.")
 
 
-def _expected(elves: Iterable[Elf], linker: Linker, runtime: Tree | None) -> Abi | None:
+def _expected(elves: Mapping[str, Elf], linker: Linker, runtime: Tree | None) -> Abi | None:
     """Give the ABI of most programs: the runtime's, else the target's; without any, of its libraries."""
-    own = list(elves)
-    votes: list[Abi] = []
     if runtime is not None:
         places = (
             path for path, entry in runtime.entries.items() if entry.kind == "file" and entry.mode & 0o111
         )
         others = (linker.elf(path) for path in places if path in linker.tree.entries)
-        votes = [
-            elf.abi for elf in islice((e for e in others if isinstance(e, Elf) and e.is_program), SAMPLE)
-        ]
-    votes = votes or [elf.abi for elf in own if elf.is_program] or [elf.abi for elf in own if elf.dynamic]
-    return Counter(votes).most_common(1)[0][0] if votes else None
+        programs = (elf for elf in others if isinstance(elf, Elf) and elf.is_program)
+        if votes := Counter(elf.abi for elf in islice(programs, SAMPLE)):
+            return votes.most_common(1)[0][0]
+    own = {path: elf for path, elf in elves.items() if elf.is_program} or {
+        path: elf for path, elf in elves.items() if elf.dynamic
+    }
+    # A package for several platforms has each name once for each of them.
+    votes = Counter(abi for abi, _ in {(elf.abi, posixpath.basename(path)) for path, elf in own.items()})
+    usual = [Abi(machine=name, bits=bits, little=name != "s390x") for name, bits in PLATFORMS]
+    order = {abi: -at for at, abi in enumerate(usual)}
+    return max(votes, key=lambda abi: (votes[abi], order.get(abi, -len(usual))), default=None)

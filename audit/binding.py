@@ -11,7 +11,7 @@ from audit.errors import TooLargeError, UnreadableEntryError
 from audit.symbols import read_symbols
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from audit.graph import Linker, Load
     from audit.symbols import Offer, Reference, Symbols
@@ -55,12 +55,12 @@ class Bindings:
     used: Mapping[str, frozenset[str]]
     modules: frozenset[str]
     unread: Mapping[str, str]
+    _by_name: Mapping[bytes, Sequence[str]]
 
-    def offering(self, reference: Reference, paths: Iterable[str]) -> str | None:
+    def offering(self, reference: Reference, paths: Container[str]) -> str | None:
         """Give the first of the files that offers the symbol."""
-        return next(
-            (path for path in paths if path in self.offers and self.offers[path].has(reference)), None
-        )
+        named = (path for path in self._by_name.get(reference.name, ()) if path in paths)
+        return next((path for path in named if self.offers[path].has(reference)), None)
 
 
 def bind(linker: Linker, loads: Sequence[Load], hosts: Sequence[Load] = ()) -> Bindings:
@@ -84,6 +84,10 @@ def bind(linker: Linker, loads: Sequence[Load], hosts: Sequence[Load] = ()) -> B
             room -= found.size
     wanted = {reference.name for found in symbols.values() for reference in found.taken}
     offers = {path: found.offered(wanted) for path, found in symbols.items()}
+    by_name: defaultdict[bytes, list[str]] = defaultdict(list)
+    for path, offer in offers.items():
+        for name in offer.symbols:
+            by_name[name].append(path)
     taken = {path: found.taken for path, found in symbols.items()}
     return Bindings(
         taken=taken,
@@ -93,6 +97,7 @@ def bind(linker: Linker, loads: Sequence[Load], hosts: Sequence[Load] = ()) -> B
         used=_used(loads, taken, offers),
         modules=frozenset(path for path, found in symbols.items() if found.is_module),
         unread=unread,
+        _by_name=by_name,
     )
 
 

@@ -122,8 +122,8 @@ class Elf:
 
     @property
     def is_program(self) -> bool:
-        """Tell whether the kernel can start it: it names an interpreter, or is linked to a fixed address."""
-        return self.interp is not None or self.type == "executable"
+        """Tell whether the kernel can start it: by an interpreter, at a fixed address, or as a static PIE."""
+        return self.interp is not None or self.type == "executable" or self.pie
 
 
 def read_elf(file: IO[bytes]) -> Elf:

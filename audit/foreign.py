@@ -21,7 +21,7 @@ _MOST_ARCHITECTURES = 30
 _DOS, _PE, _PE_OFFSET_AT = b"MZ", b"PE\0\0", 0x3C
 _MAX_PE_OFFSET = 1 << 16
 
-MACH_O, PE = "Mach-O (macOS)", "PE (Windows)"
+MACH_O, PE = "macOS (Mach-O)", "Windows (PE)"
 
 
 def foreign_format(file: IO[bytes]) -> str | None:

@@ -268,7 +268,8 @@ def link(linker: Linker, paths: Iterable[str]) -> Graph:
     what the library alone would not. Of the rest, those come first that no other of the rest needs: the
     plugins.
     """
-    elves = {path: elf for path in paths if isinstance(elf := linker.elf(path), Elf) and elf.dynamic}
+    found = {path: elf for path in paths if isinstance(elf := linker.elf(path), Elf)}
+    elves = {path: elf for path, elf in found.items() if elf.dynamic or elf.interp is not None}
     loads = [linker.load(path) for path, elf in elves.items() if elf.is_program]
     reached = {path for load in loads for path in load.edges}
     rest = [path for path in elves if path not in reached]

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from audit.elf import Elf
 from audit.errors import UnreadableEntryError
+from audit.named import named_libraries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from audit.analysis import Analysis
-    from audit.graph import Linker
+    from audit.graph import Edge, Linker
 
 _PYTHON = re.compile(r"/bin/(?:python|pypy)3(?:\.\d{1,3}t?)?")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -36,26 +38,20 @@ _STARTERS = {
 # execve(2): the kernel reads this much of a script's first line, and follows four interpreters.
 _MAX_SHEBANG_BYTES = 256
 _MAX_INTERPRETERS = 4
-# Files are searched piece by piece for the names of libraries they might load; packed ones only as far as it is worth
-# inflating them for that.
-_MAX_INFLATED_BYTES = 64 << 20
-_MAX_SEARCHED_IN_ALL = 1 << 30
-_PIECE_BYTES = 8 << 20
-_MAX_NAME = 100
-_NAME = re.compile(rb"[\w.+-]+\Z")
-_REST = re.compile(rb"\.so[\w.]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
     """Libraries of the target by what leads to them; `entries` are where it was started from.
 
-    `dlopen` maps a library that no entry point needs to a file that has its name; `unreached` have none.
+    `dlopen` maps a library that no entry point needs to a file that has its name; `idle` does so where only
+    programs that are no entry point need or name it; `unreached` have none.
     """
 
     entries: tuple[str, ...]
     reached: frozenset[str]
     dlopen: Mapping[str, str]
+    idle: Mapping[str, str]
     unreached: tuple[str, ...]
 
 
@@ -79,66 +75,94 @@ def reach(analysis: Analysis) -> Reach:
     Entry points are the program that an image's configuration starts, and where that is a shell or nothing is
     said, every program; and every Python extension module.
     """
-    modules = {path for path in analysis.bindings.modules if path in analysis.elves}
-    entries = [*_programs(analysis), *sorted(modules)]
+    started, scripts = _programs(analysis)
+    modules = sorted(path for path in analysis.bindings.modules if path in analysis.elves)
+    entries = dict.fromkeys([*started, *modules])  # a program that offers modules, as python3.11 does, is one
     if not entries:  # nothing here says what is loaded from outside
-        return Reach(entries=(), reached=frozenset(), dlopen={}, unreached=())
+        return Reach(entries=(), reached=frozenset(), dlopen={}, idle={}, unreached=())
     loads = {load.root: load for load in analysis.graph.loads}
-    reached: set[str] = set()
-    for path in entries:
-        reached.update((loads.get(path) or analysis.linker.load(path)).edges)
-    left = [
+
+    def edges(path: str) -> Mapping[str, tuple[Edge, ...]]:
+        return (loads.get(path) or analysis.linker.load(path)).edges
+
+    reached = {below for path in entries for below in edges(path)}
+    left = {
         path
         for path, elf in analysis.elves.items()
         if path not in reached and elf.dynamic and elf.type == "shared" and not elf.is_program
-    ]
-    named = _dlopened(analysis, reached, left) if left else {}
-    for path in list(named):
-        for below in analysis.linker.load(path).edges:
-            if below in left:
-                named.setdefault(below, named[path])
+    }
+    asleep = {
+        path: edges(path) for path, elf in analysis.elves.items() if elf.is_program and path not in entries
+    }
+    aside = {below for load in asleep.values() for below in load} - reached
+    sources = [*sorted(reached), *scripts]
+    named = named_libraries(analysis, sorted(left), sources, last=sorted(aside)) if left else {}
+    dlopen = {path: by for path, by in named.items() if by not in aside}
+    _follow(dlopen, left, map(edges, list(dlopen)))
+    left -= dlopen.keys()
+    idle: dict[str, str] = {}
+    _follow(idle, left, asleep.values())
+    idle.update({path: by for path, by in named.items() if path in left and path not in idle})
+    _follow(idle, left, map(edges, list(idle)))
     return Reach(
         entries=tuple(entries),
         reached=frozenset(reached),
-        dlopen=named,
-        unreached=tuple(path for path in left if path not in named),
+        dlopen=dlopen,
+        idle=idle,
+        unreached=tuple(path for path in analysis.elves if path in left and path not in idle),
     )
+
+
+def _follow(
+    found: dict[str, str], left: AbstractSet[str], loads: Iterable[Mapping[str, tuple[Edge, ...]]]
+) -> None:
+    """Add what of `left` these loads bring in, each with a file that needs it and so has its name."""
+    for load in loads:
+        for path, edges in load.items():
+            for edge in edges:
+                if edge.path is not None and edge.path in left:
+                    found.setdefault(edge.path, path)
 
 
 def _tail(path: str) -> str:
     return "/bin/" + path.rpartition("/")[2] if path.rpartition("/")[0].endswith("bin") else ""
 
 
-def _programs(analysis: Analysis) -> list[str]:
+def _programs(analysis: Analysis) -> tuple[list[str], list[str]]:
+    """Give the programs that the image starts, where that is known, and else all; and the scripts that do so."""
     config = analysis.tree.config
     words = (*config.entrypoint, *config.command)
-    every = [path for path, elf in analysis.elves.items() if elf.is_program]
-    started = _started(analysis, words[0]) if words else None
-    if started is None or posixpath.basename(started) in _STARTERS:
-        return every
-    return [started]
+    chain = _started(analysis, words[0]) if words else []
+    scripts = [path for path in chain if not isinstance(analysis.linker.elf(path), Elf)]
+    if not chain or chain[-1] in scripts or posixpath.basename(chain[-1]) in _STARTERS:
+        return [path for path, elf in analysis.elves.items() if elf.is_program], scripts
+    return [chain[-1]], scripts
 
 
-def _started(analysis: Analysis, word: str) -> str | None:
-    """Give the ELF program that running `word` comes to, as execvp(3) and execve(2) would."""
+def _started(analysis: Analysis, word: str) -> list[str]:
+    """Give what running `word` comes to, as execvp(3) and execve(2) would: scripts, and an ELF program last."""
     tree = analysis.tree
+    chain: list[str] = []
     for _ in range(_MAX_INTERPRETERS + 1):
         folders = tree.config.environment.get("PATH", DEFAULT_PATH).split(":")
         places = [posixpath.join(tree.config.working_dir or "/", word)]
         if "/" not in word:
             places = [posixpath.join(folder or "/", word) for folder in folders]
         real = next((found for place in places if (found := tree.resolve(place))), None)
-        if real is None:
-            return None
+        if real is None or real in chain or tree.entries[real].kind != "file":
+            break
+        chain.append(real)
         if isinstance(analysis.linker.elf(real), Elf):
-            return real
+            break
         words = os.fsdecode(_head(analysis, real)).split()
         if not words:
-            return None
+            break
         if posixpath.basename(words[0]) == "env" and len(words) > 1:
             words = [one for one in words[1:] if not one.startswith("-") and "=" not in one]
-        word = words[0] if words else ""
-    return None
+        if not words:
+            break
+        word = words[0]
+    return chain
 
 
 def _head(analysis: Analysis, real: str) -> bytes:
@@ -147,62 +171,3 @@ def _head(analysis: Analysis, real: str) -> bytes:
     except UnreadableEntryError:
         return b""
     return head[2:].split(b"\n")[0] if head.startswith(b"#!") else b""
-
-
-def _dlopened(analysis: Analysis, reached: Iterable[str], left: Iterable[str]) -> dict[str, str]:
-    """Find the libraries whose name stands in a reached ELF file or in a Python file of the target."""
-    wanted: dict[bytes, str] = {}
-    for path in left:
-        names = {posixpath.basename(path), analysis.elves[path].soname or ""}
-        wanted.update({os.fsencode(name): path for name in names if name})
-    named: dict[str, str] = {}
-    for path in sorted(reached):
-        for name in analysis.notes[path].dlopen if path in analysis.notes else ():
-            if (library := wanted.get(os.fsencode(name))) is not None:
-                named.setdefault(library, path)
-    needs = {path: _needs(analysis, path) for path in reached}
-    room = _MAX_SEARCHED_IN_ALL
-    entries = analysis.tree.entries
-    own = (file.path for file in analysis.sizes.files if file.path.endswith(".py"))
-    for path in (*sorted(reached), *own):
-        entry = entries[path]
-        packed = entry.compressed not in (None, entry.size)
-        if entry.size > room or (packed and entry.size > _MAX_INFLATED_BYTES):
-            continue
-        room -= entry.size
-        for word in _words(analysis, path):
-            library = wanted.get(word)
-            if library not in (None, path) and word not in needs.get(path, ()):
-                named.setdefault(library, path)
-    return named
-
-
-def _words(analysis: Analysis, path: str) -> Iterator[bytes]:
-    """Give what looks like the file name of a library in a file; pieces overlap by more than such a name."""
-    try:
-        with analysis.tree.entries[path].open() as content:
-            before = b""
-            while piece := content.read(_PIECE_BYTES):
-                yield from _names(before + piece)
-                before = piece[-2 * _MAX_NAME :]
-    except UnreadableEntryError:  # the rule of unreadable entries says so
-        return
-
-
-def _needs(analysis: Analysis, path: str) -> set[bytes]:
-    """Give the names that stand in a file for another reason than dlopen(3)."""
-    elf = analysis.linker.elf(path)
-    return (
-        {os.fsencode(name) for name in (*elf.needed, elf.soname) if name} if isinstance(elf, Elf) else set()
-    )
-
-
-def _names(content: bytes) -> Iterator[bytes]:
-    """Give what looks like the file name of a library."""
-    at = content.find(b".so")
-    while at >= 0:
-        rest = _REST.match(content, at)
-        name = _NAME.search(content[max(0, at - _MAX_NAME) : at])
-        if name is not None and rest is not None:
-            yield name[0] + rest[0]
-        at = content.find(b".so", at + 3)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from audit.hosts import pythons
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -71,17 +69,21 @@ def _complete(analysis: Analysis, load: Load) -> bool:
 
 
 def _not_hosted(analysis: Analysis, root: str, references: Sequence[Reference]) -> tuple[Reference, ...]:
-    """Leave out what a plugin's host offers: for an extension module, the interpreter; else, any program."""
+    """Leave out what a plugin's host offers: for an extension module, a Python; else, any program."""
     elf = analysis.elves.get(root)
     if elf is not None and elf.is_program:
         return tuple(references)
+    is_module = root in analysis.bindings.modules
+    if is_module and not analysis.pythons and analysis.left_to_system is not None:
+        # The Python that will import it is part of a system that is not known, nor what that offers.
+        return tuple(one for one in references if analysis.bindings.offering(one, analysis.elves))
     best: Sequence[Reference] = references
-    for host in analysis.hosts:
+    for host in analysis.python_hosts if is_module else analysis.hosts:
         left = [one for one in references if analysis.bindings.offering(one, host.edges) is None]
         best = min(best, left, key=len)
         if not best:
             break
-    if not pythons(analysis.linker):
+    if not analysis.pythons:
         best = [one for one in best if not one.name.startswith(_OF_PYTHON)]
     return tuple(best)
 

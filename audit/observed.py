@@ -6,16 +6,21 @@ The file is what `invoke verify` writes, or the text of /proc/PID/maps (proc_pid
 from __future__ import annotations
 
 import json
+import posixpath
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import AuditError
+from audit.named import named_libraries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from audit.analysis import Analysis
+    from audit.graph import Edge
 
 # Raised when a key changes its meaning or goes; new keys alone do not change it.
 SCHEMA = "under48-observed/1"
@@ -51,9 +56,10 @@ class Observed:
     """An observation held against a target; paths are those of the analysed tree.
 
     `never` are libraries of the target that were not mapped. `imported` are Python's extension modules and
-    `opened` libraries that a file names as for dlopen(3), with that file; `behind` are what these two need;
-    none of them is in the closure of a program. `unforeseen` are reached by nothing that can be read from the
-    files. `elsewhere` are not in the tree.
+    `opened` libraries that have their name in a file as for dlopen(3), with that file; `behind` are what these two
+    need; none of them is in the closure of a program. `unforeseen` are reached by nothing that can be read from the
+    files, each with those that only it needs. `elsewhere` are not in the tree; `perhaps` are what nothing in the
+    tree needs, but any of these may, for its loader finds it by name.
     """
 
     mapped: frozenset[str]
@@ -61,7 +67,8 @@ class Observed:
     imported: tuple[str, ...]
     opened: Mapping[str, str]
     behind: tuple[str, ...]
-    unforeseen: tuple[str, ...]
+    unforeseen: Mapping[str, tuple[str, ...]]
+    perhaps: tuple[str, ...]
     elsewhere: tuple[str, ...]
 
 
@@ -140,17 +147,16 @@ def observed(analysis: Analysis, observation: Observation) -> Observed:
     real = {path: tree.resolve(path) for path in observation.paths}
     mapped = frozenset(path for path in real.values() if path is not None and path in analysis.elves)
     started = {path for load in analysis.hosts for path in load.edges}
-    later = sorted(mapped - started)
+    later = sorted(path for path in mapped - started if not analysis.elves[path].is_program)
     imported = [path for path in later if path in analysis.bindings.modules]
-    opened = {path: by for path in later if (by := analysis.reach.dlopen.get(path)) and path not in imported}
-    needed = {
-        below
-        for path in (*imported, *opened)
-        for below in analysis.linker.load(path).edges
-        if below != path and below not in opened
-    }
-    behind = [path for path in later if path in needed and path not in imported]
-    known = {*imported, *opened, *behind}
+    names = {**analysis.reach.idle, **analysis.reach.dlopen}
+    opened = {path: by for path in later if (by := names.get(path)) and path not in imported}
+    needs = _Needs(analysis, mapped, later)
+    known = needs.closure([*needs.of_programs(), *imported, *opened])
+    left = [path for path in later if path not in known]
+    elsewhere = tuple(path for path, found in real.items() if found is None)
+    perhaps = {path for path in left if elsewhere and _is_found_by_name(analysis, path)}
+    roots = needs.roots(sorted(left, key=lambda path: path in perhaps))
     return Observed(
         mapped=mapped,
         never=tuple(
@@ -160,7 +166,67 @@ def observed(analysis: Analysis, observation: Observation) -> Observed:
         ),
         imported=tuple(imported),
         opened=opened,
-        behind=tuple(behind),
-        unforeseen=tuple(path for path in later if path not in known and not analysis.elves[path].is_program),
-        elsewhere=tuple(path for path, found in real.items() if found is None),
+        behind=tuple(path for path in later if path in known and path not in imported and path not in opened),
+        unforeseen={path: below for path, below in roots.items() if path not in perhaps},
+        perhaps=tuple(sorted(one for path in roots.keys() & perhaps for one in (path, *roots[path]))),
+        elsewhere=elsewhere,
     )
+
+
+class _Needs:
+    """What was mapped by what needs it: found as from its own place, or in the process already, by its name."""
+
+    def __init__(self, analysis: Analysis, mapped: AbstractSet[str], later: Iterable[str]) -> None:
+        self._analysis = analysis
+        self._mapped = mapped
+        self._opened: defaultdict[str, list[str]] = defaultdict(list)
+        self._named: defaultdict[str, list[str]] = defaultdict(list)
+        for path in later:
+            for name in {posixpath.basename(path), analysis.elves[path].soname or ""}:
+                self._named[name].append(path)
+
+    def of_programs(self) -> Iterator[str]:
+        """List what has the name of something that a mapped file of a program's closure needs."""
+        for load in self._analysis.hosts:
+            for path in load.edges.keys() & self._mapped:
+                yield from self._by_name(load.edges[path])
+
+    def closure(self, paths: Iterable[str]) -> set[str]:
+        """Give these and all that they need, at any remove."""
+        found: set[str] = set()
+        todo = list(paths)
+        while todo:
+            path = todo.pop()
+            if path not in found:
+                for below, edges in self._analysis.linker.load(path).edges.items():
+                    found.add(below)
+                    todo.extend((*self._by_name(edges), *self._opened.get(below, ())))
+        return found
+
+    def roots(self, paths: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Give those that no other of `paths` needs or names, each with what it does; of a circle, the first."""
+        for path, by in named_libraries(self._analysis, paths, paths).items():
+            self._opened[by].append(path)
+        below = {path: self.closure([path]).intersection(paths) - {path} for path in paths}
+        needed = set().union(*below.values())
+        seen: set[str] = set()
+        found = {}
+        for path in sorted(paths, key=lambda path: path in needed):
+            if path not in seen:
+                found[path] = tuple(sorted(below[path] - seen))
+                seen |= {path, *below[path]}
+        return found
+
+    def _by_name(self, edges: Iterable[Edge]) -> Iterator[str]:
+        for edge in edges:
+            if edge.path not in self._mapped:
+                yield from self._named.get(edge.needed, ())
+
+
+def _is_found_by_name(analysis: Analysis, path: str) -> bool:
+    """Tell whether the loader finds the library for whatever has its name in NEEDED, wherever that lies."""
+    loader = analysis.linker.loader(analysis.elves[path].abi)
+    folders = (*loader.default, *loader.library_path.replace(";", ":").split(":"))
+    places = {analysis.tree.resolve(folder) for folder in folders if folder.startswith("/")}
+    cached = (analysis.tree.resolve(place) for place in loader.cache.values())
+    return posixpath.dirname(path).partition("/glibc-hwcaps/")[0] in places or path in cached

@@ -6,7 +6,7 @@ import base64
 import csv
 import hashlib
 import posixpath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from audit.errors import UnreadableEntryError
 
@@ -33,11 +33,15 @@ class Listed(NamedTuple):
 
 
 class RecordFaults(NamedTuple):
-    """Files of a wheel by what is wrong with their row of RECORD; paths are those of the tree, sorted."""
+    """Files of a wheel by what is wrong with their row of RECORD; paths are those of the tree, sorted.
+
+    `hexadecimal`: the digest is the file's, written in another way than PEP 427 wants.
+    """
 
     differ: tuple[str, ...]
     unlisted: tuple[str, ...]
     missing: tuple[str, ...]
+    hexadecimal: tuple[str, ...] = ()
 
 
 def record_faults(tree: Tree, folder: str, limit: int = MAX_HASHED_BYTES) -> RecordFaults:
@@ -56,19 +60,22 @@ def record_faults(tree: Tree, folder: str, limit: int = MAX_HASHED_BYTES) -> Rec
         for path in tree.beneath(site)
         if (entry := tree.entries[path]).kind == "file" and path not in spared
     }
-    differ = []
+    differ, hexadecimal = [], []
     for path, size in sorted(files.items(), key=lambda item: item[1]):
         row = rows.get(path)
         if row is not None and (row.size.isdecimal() or row.digest):
             limit -= size if row.digest else 0
-            if (row.size.isdecimal() and row.size != str(size)) or (
-                limit >= 0 and not _fits(tree, path, row)
-            ):
+            same_size = not row.size.isdecimal() or row.size == str(size)
+            written = _written(tree, path, row) if same_size and limit >= 0 else "as wanted"
+            if not same_size or not written:
                 differ.append(path)
+            elif written == "hexadecimal":
+                hexadecimal.append(path)
     return RecordFaults(
         differ=tuple(sorted(differ)),
         unlisted=tuple(sorted(files.keys() - rows.keys())),
         missing=tuple(sorted(rows.keys() - files.keys() - spared)),
+        hexadecimal=tuple(sorted(hexadecimal)),
     )
 
 
@@ -85,18 +92,20 @@ def _rows(tree: Tree, folder: str) -> Iterator[tuple[str, Listed]]:
         return
 
 
-def _fits(tree: Tree, path: str, row: Listed) -> bool:
-    """Tell whether a file has the digest of its row, where there is one."""
+def _written(tree: Tree, path: str, row: Listed) -> Literal["as wanted", "hexadecimal", ""]:
+    """Tell how the digest of a file, where its row has one, is written there; empty where it is another's."""
     name, _, wanted = row.digest.partition("=")
     if not row.digest:
-        return True
+        return "as wanted"
     if name not in ALGORITHMS:
-        return False
-    digest = hashlib.new(name)
+        return ""
+    found = hashlib.new(name)
     try:
         with tree.entries[path].open() as content:
             while chunk := content.read(CHUNK):
-                digest.update(chunk)
+                found.update(chunk)
     except UnreadableEntryError:  # its own rule says so
-        return True
-    return base64.urlsafe_b64encode(digest.digest()).decode().rstrip("=") == wanted.rstrip("=")
+        return "as wanted"
+    if base64.urlsafe_b64encode(found.digest()).decode().rstrip("=") == wanted.rstrip("="):
+        return "as wanted"
+    return "hexadecimal" if found.hexdigest() == wanted.lower() else ""

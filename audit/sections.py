@@ -29,6 +29,10 @@ _ROW = {1: "IIIxxxxII16x", 2: "IIQ8xQQ24x"}
 _ORDERS = {1: "<", 2: ">"}
 
 
+# What a library without code has, too, and the loader reads.
+_WITH_CONTENT = (".interp", ".dynamic", ".dynsym", ".dynstr")
+
+
 class Section(NamedTuple):
     """One section header; offset and size in bytes."""
 
@@ -72,12 +76,15 @@ def past_end(sections: Iterable[Section], size: int) -> Iterator[Section]:
 
 
 def is_debug_companion(sections: Iterable[Section]) -> bool:
-    """Tell a file of debug information, split off by eu-strip or objcopy: its code is without content.
+    """Tell a file of debug information, split off by eu-strip or objcopy: what is loaded is without content.
 
     Its program headers are those of the file that it was split off from, and lead nowhere in this one.
     """
     code = SHF_ALLOC | SHF_EXECINSTR
-    return any(section.flags & code == code and section.type == SHT_NOBITS for section in sections)
+    return any(
+        section.type == SHT_NOBITS and (section.flags & code == code or section.name in _WITH_CONTENT)
+        for section in sections
+    )
 
 
 def sections_of(tree: Tree, paths: Iterable[str]) -> Mapping[str, tuple[Section, ...]]:

@@ -63,12 +63,15 @@ def misplaced(segments: Sequence[Segment], machine: str) -> Iterator[str]:
             yield f"{after} lies over {before}"
     for segment in segments:
         if segment.type in _MAPPED and segment.file_size:
-            yield from _mapped_elsewhere(segment, loads)
+            yield from _mapped_elsewhere(segment, loads, page)
 
 
-def _mapped_elsewhere(segment: Segment, loads: Sequence[Segment]) -> Iterator[str]:
+def _mapped_elsewhere(segment: Segment, loads: Sequence[Segment], page: int) -> Iterator[str]:
     for load in loads:
-        if load.address <= segment.address < load.address + load.file_size:
+        end = load.address + load.file_size
+        if load.file_size == load.memory_size:
+            end += -end % page  # no zeros are written behind it: the file's own bytes stand there
+        if load.address <= segment.address < end:
             mapped = load.offset + segment.address - load.address
             if mapped != segment.offset:
                 yield f"{segment} is mapped from offset {mapped:#x}: what is read there is something else"

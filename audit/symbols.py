@@ -28,6 +28,7 @@ SHN_UNDEF, SHN_ABS = 0, 0xFFF1
 STB_WEAK = 2
 _BOUND_BY_NAME = {1, 2, 10}  # STB_GLOBAL, STB_WEAK, STB_GNU_UNIQUE
 STT_FUNC, STT_TLS = 2, 6
+STT_SPARC_REGISTER = 13  # SPARC ABI: says that a register is used, and names no symbol
 # NOTYPE, OBJECT, FUNC, COMMON, TLS, GNU_IFUNC: ALLOWED_STT in glibc's elf/dl-lookup.c.
 _OFFERED = {bind << 4 | kind for bind in _BOUND_BY_NAME for kind in (0, 1, 2, 5, 6, 10)}
 _VISIBLE = {0, 3}  # STV_DEFAULT, STV_PROTECTED
@@ -228,6 +229,8 @@ def _taken(
     length = 0
     for index, (name, info, other, section, _value) in enumerate(_entries(packed, entry)):
         if section != SHN_UNDEF or not name or (info >> 4) not in _BOUND_BY_NAME or other & 3:
+            continue
+        if info & 15 == STT_SPARC_REGISTER:
             continue
         version, library = libraries.get(versym[index] & VERSION, (None, None)) if versym else (None, None)
         text = _text(strings, name)

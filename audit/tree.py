@@ -69,10 +69,14 @@ DIRECTORY = Entry(kind="dir", mode=0o755)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anomaly:
-    """An archive entry that is not in the tree as it stands in the archive, and why."""
+    """An archive entry that is not in the tree as it stands in the archive, and why.
+
+    `alike` is of a name that is there more than once: whether the contents are the same; None is not known.
+    """
 
     kind: AnomalyKind
     name: str
+    alike: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

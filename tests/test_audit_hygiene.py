@@ -10,8 +10,9 @@ import pytest
 
 import audit
 from audit.readers.image import read_image
-from audit.rules import hygiene
-from audit.secrets import is_secret, secrets_in
+from audit.rules import hygiene, owners
+
+RULES = (*hygiene.RULES, *owners.RULES)
 
 PASSWD = "root:x:0:0::/:/bin/sh\nwww:x:33:33::/:/bin/false\n"
 GROUP = "root:x:0:\nwww:x:33:\nlocal:x:50:\n"
@@ -52,7 +53,7 @@ def image(
 
 
 def found(tree: audit.Tree) -> dict[str, str]:
-    return {f.rule: f"{f.subject}: {f.message}" for f in audit.check(audit.analyse(tree), hygiene.RULES)}
+    return {f.rule: f"{f.subject}: {f.message}" for f in audit.check(audit.analyse(tree), RULES)}
 
 
 def test_an_image_of_one_program_and_its_user_is_clean() -> None:
@@ -133,6 +134,15 @@ def test_a_package_or_folder_has_no_owners_to_judge(tmp_path: Any) -> None:
             {"history": [{"created_by": "|1 DB_PASSWORD=hunter2-hunter2 /bin/sh -c make"}]},
             "history: in step 1, looks like a secret: DB_PASSWORD",
         ),
+        (
+            {"history": [{"created_by": "/bin/sh -c echo 'root:hunter2' | chpasswd"}]},
+            "history: in step 1, looks like a secret: a password for chpasswd",
+        ),
+        (
+            {"Env": ["DATABASE_URL=redis://:hunter2@cache"]},
+            "env DATABASE_URL: looks like a secret: a password in a URL",
+        ),
+        ({"Labels": {"org.example.dbPassword": "hunter2"}}, "label org.example.dbPassword: looks like"),
     ],
 )
 def test_a_secret_is_named_and_not_repeated(where: dict[str, Any], words: str) -> None:
@@ -145,46 +155,43 @@ def test_a_secret_is_named_and_not_repeated(where: dict[str, Any], words: str) -
 def test_a_secret_that_history_repeats_is_one_finding() -> None:
     history = [{"created_by": "/bin/sh -c #(nop)  ENV API_KEY=0123456789abcdef"}, {"no": "command"}]
     tree = image(Env=["API_KEY=0123456789abcdef"], history=history)
-    findings = audit.check(audit.analyse(tree), hygiene.RULES)
+    findings = audit.check(audit.analyse(tree), RULES)
     assert [(f.rule, f.subject) for f in findings] == [("secret", "env API_KEY")]
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("command", "files", "folders", "kinds", "advice"),
     [
-        "GPG_KEY=A035C8C19219BA821ECEA86B64E628F8D684696D",
-        "PYTHON_SHA256=8d3ed8ec5c88c1c95f5e558612a725450d2452813ddad5e58fdb1a53b1209b78",
-        "POSTGRES_PASSWORD_FILE=/run/secrets/password",
-        "PASSWORD=$PASSWORD TOKEN=${TOKEN}",
-        'TOKENIZERS_PARALLELISM=false  MAX_TOKEN=4096 SECRET= PASSWORD=""',
-        "curl https://user:$PASSWORD@host/",
-        "AUTH_TOKEN=xxxxxxxxxx API_KEY=<none>",
-        "monkey=bananas-for-all",
+        (
+            "/bin/sh -c npm install x",
+            22,
+            0,
+            "22 files",
+            "npm and tar keep the packer's number: add chown -R 0:0",
+        ),
+        ("/bin/sh -c chown 10010 /a", 1, 0, "1 file", "npm and tar keep the packer's number"),
+        (
+            "RUN /bin/sh -c chown -R 1001 /a # buildkit",
+            3,
+            1,
+            "3 files and 1 folder",
+            "add the account, or chown",
+        ),
+        ("/bin/sh -c mkdir /d && chown 1001 /d", 0, 1, "1 folder", "add the account, or chown to the number"),
+        ("/bin/sh -c #(nop) ADD file:1 in / ", 1, 0, "1 file", "ADD keeps the numbers of an archive"),
+        ("/bin/sh -c #(nop) COPY --chown=1001 file:1 in /", 2, 0, "2 files", "add the account, or chown to"),
+        ("COPY /a /b # buildkit", 1, 0, "1 file", "copy them with --chown=0:0"),
+        ("", 2, 2, "2 files and 2 folders", "chown -R 0:0 them where npm or tar unpacks them"),
     ],
 )
-def test_what_only_looks_like_a_secret_is_left_alone(text: str) -> None:
-    assert list(secrets_in(text)) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (f"ENV A={AWS_KEY}", ["an AWS access key"]),
-        ("git clone https://bob:s3cr3tpw@git.example.org/x", ["a password in a URL"]),
-        ("-----BEGIN RSA PRIVATE KEY-----", ["a private key"]),
-        ("export token='0f9e8d7c6b5a'", ["token"]),
-        ('ENV client.secret="0f9e8d7c6b5a"', ["client.secret"]),
-        ("GH=ghp_" + "a1B2" * 9, ["a GitHub token"]),
-    ],
-)
-def test_what_is_a_secret_is_named(text: str, words: list[str]) -> None:
-    assert list(secrets_in(text)) == words
-
-
-def test_a_setting_is_judged_by_name_and_value() -> None:
-    assert is_secret("DB_PASSWORD", "hunter2-hunter2")
-    assert not is_secret("DB_PASSWORD", "/run/secrets/db")
-    assert not is_secret("DB_PASSWORD_HINT", "hunter2-hunter2")
+def test_the_advice_on_owners_without_an_account_fits_what_made_them(
+    command: str, files: int, folders: int, kinds: str, advice: str
+) -> None:
+    names = [f"f{at}" for at in range(files)] + [f"d{at}/" for at in range(folders)]
+    tree = image(dict.fromkeys(names, (0o755, 1001, 0)), history=[{"created_by": command}])
+    (finding,) = (one for one in audit.check(audit.analyse(tree), RULES))
+    assert finding.message.startswith(f"{kinds} of owners")
+    assert finding.remedy.startswith(advice)
 
 
 @pytest.mark.parametrize(("accounts", "rules"), [(True, {"unknown-owner", "set-id"}), (False, set())])

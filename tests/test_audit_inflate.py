@@ -149,7 +149,7 @@ def test_a_damaged_member_is_damaged_for_every_reader() -> None:
     raw[raw.index(b"PK\x01\x02") + 16] ^= 1
     tree = read_zip(io.BytesIO(bytes(raw)), "x.zip")
     for _ in range(2):
-        with pytest.raises(UnreadableEntryError, match="Bad CRC-32"):
+        with pytest.raises(UnreadableEntryError, match="its checksum"):
             tree.read("/a.so", len(CONTENT))
 
 

@@ -16,11 +16,11 @@ import audit
 from audit.foreign import MACH_O, PE, foreign_format
 from audit.readers.folder import read_folder
 from audit.readers.zips import read_zip
-from audit.rules import Severity
-from audit.rules.integrity import RULES
+from audit.rules import Severity, foreign, integrity
 from audit.sections import is_debug_companion, past_end, read_sections
 from audit.tree import Tree
 
+RULES = (*integrity.RULES, *foreign.RULES)
 FILES = Path(__file__).parent / "fixtures" / "elf" / "protection" / "files"
 TREES = Path(__file__).parent / "fixtures" / "elf" / "trees"
 
@@ -96,7 +96,7 @@ def test_a_library_for_a_mac_is_an_error_and_a_program_for_windows_a_note() -> N
         ("foreign-library", Severity.ERROR, "/x/libz.so.1.2"),
         ("foreign-file", Severity.NOTE, "action.zip"),
     ]
-    assert "2 PE (Windows) files of 534 bytes in all: /pip/w64.exe, /pip/t64.exe" in findings[-1].message
+    assert "2 files of 534 bytes in all, for Windows (PE): /pip/w64.exe, /pip/t64.exe" in findings[-1].message
 
 
 def test_a_package_for_several_systems_has_its_library_for_linux_beside_the_others() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import audit
-from audit import hosts
+from audit import named
 from audit.binding import bind
 from audit.config import Config, RuleRow
 from audit.graph import Linker
@@ -18,6 +18,7 @@ from audit.readers.zips import read_zip
 from audit.rules import Finding
 from audit.rules.binding import RULES
 from audit.tree import Tree
+from tests.audited import zipped
 
 FIXTURES = Path(__file__).parent / "fixtures" / "elf" / "linkage"
 TARGET = "the target"
@@ -155,6 +156,27 @@ def test_without_an_interpreter_at_hand_its_symbols_are_taken_on_trust() -> None
     assert audit.check(audit.analyse(read_zip(file, "wheel")), RULES) == ()
 
 
+@pytest.mark.parametrize(("name", "missing"), [("libm.so.6", False), ("libz.so.1", True)])
+def test_without_an_interpreter_at_hand_the_mathematical_library_is_taken_as_loaded(
+    name: str, *, missing: bool
+) -> None:
+    """As every Python has it: extension modules need not name it."""
+    app = FIXTURES / "trees/symbol-of-a-library-that-is-not-named/app"
+    runtime = zipped({f"usr/lib/{name}": (app / "liba.so").read_bytes()})
+    package = zipped({"module.so": (app / "module.so").read_bytes()})
+    found = audit.check(audit.analyse(package, runtime=runtime), RULES)
+    assert bool([one for one in found if one.subject == "/action/module.so"]) == missing
+
+
+def test_extension_modules_take_symbols_from_a_python_and_not_from_any_program() -> None:
+    tree = with_interpreter("extension-takes-from-the-interpreter")
+    program = Path(FIXTURES / "trees/reached-named-and-forgotten/app/prog").read_bytes()
+    entries = {**tree.entries, "/bin/prog": zipped({"prog": program}).entries["/prog"]}
+    analysis = audit.analyse(replace(tree, entries=entries))
+    assert "/bin/prog" in {host.root for host in analysis.hosts}
+    assert [host.root for host in analysis.python_hosts] == ["/usr/bin/python3.11"]
+
+
 @pytest.mark.parametrize(
     ("level", "folder_of_it"), [(1, ""), (2, "glibc-hwcaps/x86-64-v2/"), (4, "glibc-hwcaps/x86-64-v3/")]
 )
@@ -166,7 +188,7 @@ def test_a_better_processor_gets_the_better_library(level: int, folder_of_it: st
 
 
 @pytest.mark.parametrize(
-    "before", [10, hosts._PIECE_BYTES - 10, hosts._PIECE_BYTES - 3, 3 * hosts._PIECE_BYTES]
+    "before", [10, named._PIECE_BYTES - 10, named._PIECE_BYTES - 3, 3 * named._PIECE_BYTES]
 )
 def test_the_name_of_a_library_is_found_anywhere_in_a_large_file(before: int, tmp_path: Path) -> None:
     tree = FIXTURES / "trees" / "reached-named-and-forgotten" / "app"

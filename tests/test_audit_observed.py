@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,10 +138,93 @@ def test_what_nothing_leads_to_and_is_mapped_all_the_same_is_a_warning_and_no_lo
     seen = Observation(name="o", paths=(*LOADED, "/app/libforgotten.so"))
     analysis = audit.analyse(tree, observation=seen)
     found = {one.rule: one for one in audit.check(analysis)}
-    assert found["mapped-unforeseen"].subject == "/app/libforgotten.so"
+    assert found["mapped-unforeseen"].subject == tree.name
+    assert found["mapped-unforeseen"].message == (
+        "1 library was mapped, and nothing mapped beside it needs it, nor does a program, Python or configuration "
+        "file name it: /app/libforgotten.so"
+    )
     assert found["mapped-unforeseen"].severity == Severity.WARNING
     assert "unreachable-library" not in found
     assert "unreachable-library" in {one.rule for one in audit.check(audit.analyse(tree))}
+
+
+OTHERS = TREES.parents[1] / "trees"
+PLUG = OTHERS / "plugin-in-a-context-of-its-own" / "app"
+FORGOTTEN = (TREES / PROGRAM / "app" / "libforgotten.so").read_bytes()
+
+
+def grown(top: Path, files: Mapping[str, bytes]) -> audit.Tree:
+    """Give an image of the program and these files."""
+    started = {f"app/{name}": (TREES / PROGRAM / "app" / name).read_bytes() for name in ("prog", "liba.so")}
+    for path, data in {**started, **files}.items():
+        (top / path).parent.mkdir(parents=True, exist_ok=True)
+        (top / path).write_bytes(data)
+    return replace(audit.read(top), form="image", name="the image")
+
+
+# The plugin needs these, by its RUNPATH or because they are in the process already.
+FOLLOWED = {
+    "found from its place": "libs",
+    "found by name in the process": "far",
+}
+
+
+@pytest.mark.parametrize("folder", FOLLOWED.values(), ids=FOLLOWED)
+def test_of_what_is_unforeseen_only_what_nothing_unforeseen_needs_is_told(
+    folder: str, tmp_path: Path
+) -> None:
+    files = {"app/plugin.so": (PLUG / "plugin.so").read_bytes(), f"app/{folder}/libb.so": FORGOTTEN}
+    files[f"app/{folder}/liba.so"] = (PLUG / "libs/liba.so").read_bytes()
+    mapped = ("/app/prog", "/app/liba.so", *(f"/{path}" for path in files))
+    finding = findings(grown(tmp_path, files), *mapped)["mapped-unforeseen"]
+    assert finding.message.startswith("1 library was mapped")
+    assert finding.message.endswith(": /app/plugin.so and 2 that it needs")
+
+
+def test_what_an_unforeseen_library_names_goes_with_it_and_of_a_circle_one_is_told(tmp_path: Path) -> None:
+    first, second = (FORGOTTEN + f"\0{name}.so\0".encode() for name in ("second", "first"))
+    tree = grown(tmp_path, {"x/first.so": first, "x/second.so": second})
+    finding = findings(tree, "/app/prog", "/x/first.so", "/x/second.so")["mapped-unforeseen"]
+    assert finding.message.endswith(": /x/first.so and 1 that it needs")
+
+
+def test_many_unforeseen_libraries_are_one_finding_with_their_count(tmp_path: Path) -> None:
+    paths = [f"/x/{name}.so" for name in "abcde"]
+    tree = grown(tmp_path, {path[1:]: FORGOTTEN for path in paths})
+    finding = findings(tree, "/app/prog", *paths)["mapped-unforeseen"]
+    assert (finding.subject, finding.severity) == ("the image", Severity.WARNING)
+    assert finding.message == (
+        "5 libraries were mapped, and nothing mapped beside them needs them, nor does a program, Python or "
+        "configuration file name them: /x/a.so, /x/b.so, /x/c.so and 2 more"
+    )
+
+
+def test_what_configuration_names_is_opened_and_not_unforeseen(tmp_path: Path) -> None:
+    tree = grown(tmp_path, {"etc/x.conf": b"/x/a.so", "x/a.so": FORGOTTEN})
+    found = findings(tree, "/app/prog", "/x/a.so")
+    assert "mapped-unforeseen" not in found
+    assert "1 by dlopen: /x/a.so" in found["mapped-later"].message
+    assert "named in /etc/x.conf" in found["mapped-later"].message
+
+
+FROM_ELSEWHERE = {
+    "found by name, something from elsewhere": ("/usr/lib/x.so", ["/tmp/y.so"], True),
+    "found by name, all from the target": ("/usr/lib/x.so", [], False),
+    "not found by name, something from elsewhere": ("/opt/x.so", ["/tmp/y.so"], False),
+}
+
+
+@pytest.mark.parametrize(("path", "elsewhere", "may"), FROM_ELSEWHERE.values(), ids=FROM_ELSEWHERE)
+def test_what_the_loader_finds_by_name_may_be_needed_by_what_is_from_elsewhere(
+    path: str, elsewhere: list[str], *, may: bool, tmp_path: Path
+) -> None:
+    tree = grown(tmp_path, {path[1:]: FORGOTTEN})
+    found = findings(tree, "/app/prog", path, *elsewhere)
+    assert ("mapped-unforeseen" in found) == (not may)
+    if elsewhere:
+        message = "1 library mapped is not in the image: /tmp/y.so"
+        perhaps = f"; it may need {path}, which nothing in the target needs" if may else ""
+        assert found["mapped-elsewhere"].message == message + perhaps
 
 
 def test_extension_modules_are_told_from_what_they_need() -> None:

@@ -31,14 +31,16 @@ GOOD = row("a.py", b"print()")
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
-        ([GOOD], ((), (), ())),
-        ([row("a.py", b"print()", "sha512")], ((), (), ())),
-        (["a.py,,"], ((), (), ())),
-        ([row("a.py", b"other??")], (("/a.py",), (), ())),
-        ([row("a.py", b"print()", size=8)], (("/a.py",), (), ())),
-        ([row("a.py", b"print()", "md5")], (("/a.py",), (), ())),
-        ([], ((), ("/a.py",), ())),
-        ([GOOD, "ghost.py,,"], ((), (), ("/ghost.py",))),
+        ([GOOD], ((), (), (), ())),
+        ([row("a.py", b"print()", "sha512")], ((), (), (), ())),
+        (["a.py,,"], ((), (), (), ())),
+        ([row("a.py", b"other??")], (("/a.py",), (), (), ())),
+        ([row("a.py", b"print()", size=8)], (("/a.py",), (), (), ())),
+        ([row("a.py", b"print()", "md5")], (("/a.py",), (), (), ())),
+        ([], ((), ("/a.py",), (), ())),
+        ([GOOD, "ghost.py,,"], ((), (), ("/ghost.py",), ())),
+        ([f"a.py,sha256={hashlib.sha256(b'print()').hexdigest()},7"], ((), (), (), ("/a.py",))),
+        ([f"a.py,sha256={hashlib.sha256(b'other??').hexdigest()},7"], (("/a.py",), (), (), ())),
     ],
 )
 def test_each_file_is_held_against_its_row(rows: list[str], expected: tuple[tuple[str, ...], ...]) -> None:

@@ -100,9 +100,38 @@ def test_bytes_hidden_in_layers_are_a_warning_from_a_share_of_them_on(lost_bytes
     assert ("hidden-in-layers" in findings) is said
     if said:
         assert findings["hidden-in-layers"].message == (
-            "3,145,728 bytes (3.0% of the layers) are hidden by later layers, 3,145,728 of them deleted, "
-            "the rest overwritten: /big 3,145,728"
+            "3,145,728 bytes (3.0% of the layers) are hidden by later layers, all of them deleted: "
+            "/big 3,145,728"
         )
+
+
+@pytest.mark.parametrize(
+    ("deleted", "overwritten", "how"),
+    [
+        (9, 0, "all of them deleted: /"),
+        (0, 9, "all of them overwritten: /"),
+        (4, 5, "4 of them deleted, the rest overwritten: /"),
+    ],
+)
+def test_hidden_bytes_are_said_to_be_deleted_or_overwritten_as_they_are(
+    deleted: int, overwritten: int, how: str
+) -> None:
+    sizes = {True: deleted, False: overwritten}
+    lost = tuple(Lost(path="/x", size=size, by=2, deleted=gone) for gone, size in sizes.items() if size)
+    layers = (replace(image_of(0).layers[0], size=100, lost=lost),)
+    message = found(replace(image_of(0), layers=layers))["hidden-in-layers"].message
+    assert f"later layers, {how}" in message
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("/usr/lib/python3/dist-packages/x", True), ("/venv/site-packages/x", True), ("/var/lib/x", False)],
+)
+def test_hidden_python_packages_are_to_be_installed_with_one_command(path: str, *, said: bool) -> None:
+    lost = (Lost(path=path, size=9, by=2, deleted=True), Lost(path="/y", size=5, by=2, deleted=True))
+    layers = (replace(image_of(0).layers[0], size=100, lost=lost),)
+    remedy = found(replace(image_of(0), layers=layers))["hidden-in-layers"].remedy
+    assert ("install with one pip command" in remedy) is said
 
 
 def limited(tree: Tree, row: BudgetRow) -> tuple[audit.Analysis, list[audit.Finding]]:

@@ -65,6 +65,7 @@ def test_what_strip_makes_of_a_patched_library_cannot() -> None:
         (Segment("PT_INTERP", 4, 0x9000, 0x9000, 8, 8, 1), "lies in no LOAD segment"),
         (Segment("PT_NOTE", 4, 0x9000, 0x9000, 8, 8, 1), ""),
         (Segment("PT_DYNAMIC", 6, 0x20, 0x20, 8, 8, 8), ""),
+        (Segment("PT_DYNAMIC", 6, 0x1000, 0x1000, 8, 8, 8), "lies in no LOAD segment"),
         (SECOND, ""),
         (SECOND._replace(address=0x3200, offset=0x1200, align=0x10), ""),
     ],
@@ -73,6 +74,18 @@ def test_each_fault_of_a_program_header_is_named(second: Segment, words: str) ->
     found = "; ".join(misplaced((FIRST, second), "x86-64"))
     assert words in found
     assert bool(words) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("memory_size", "address", "mapped"),
+    [(0x950, 0x3960, True), (0x950, 0x4000, False), (0x951, 0x3960, False)],
+)
+def test_the_rest_of_a_page_is_mapped_with_it_unless_zeros_are_written_there(
+    memory_size: int, address: int, *, mapped: bool
+) -> None:
+    load = SECOND._replace(file_size=0x950, memory_size=memory_size)
+    dynamic = Segment("PT_DYNAMIC", 6, address - 0x2000, address, 0x100, 0x100, 8)
+    assert (not list(misplaced((FIRST, load, dynamic), "x86-64"))) == mapped
 
 
 def test_load_segments_ascend() -> None:

@@ -80,7 +80,7 @@ def test_unsafe_and_duplicate_names_are_anomalies() -> None:
     assert tree.anomalies == (
         Anomaly(kind="unsafe-name", name="../up"),
         Anomaly(kind="unsafe-name", name="/abs"),
-        Anomaly(kind="duplicate-name", name="twice"),
+        Anomaly(kind="duplicate-name", name="twice", alike=False),
     )
     assert tree.read("/twice", 9) == b"2"
 
@@ -142,18 +142,34 @@ def encrypted(content: bytes) -> bytes:
     return content
 
 
-def damaged(content: bytes) -> bytes:
-    return content.replace(ELF[:64], ELF[:63] + b"!")
+def wrong_checksum(content: bytes) -> bytes:
+    at = content.index(b"PK\x01\x02") + 16
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
 
 
-@pytest.mark.parametrize("harm", [encrypted, damaged])
-def test_an_entry_that_cannot_be_read_says_so(harm: Callable[[bytes], bytes]) -> None:
-    content = harm(zipped(("a.so", ELF), method=zipfile.ZIP_STORED))
-    tree = read_zip(io.BytesIO(content), "x.zip")
+def renamed(content: bytes) -> bytes:
+    return content.replace(b"a.so", b"b.so", 1)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (encrypted, "it is encrypted"),
+        (wrong_checksum, "its checksum (CRC-32) is wrong: it is damaged"),
+        (renamed, "the zip's directory and its own header name it differently"),
+    ],
+)
+def test_an_entry_that_cannot_be_read_says_why_without_its_name(
+    harm: Callable[[bytes], bytes], words: str, method: int
+) -> None:
+    tree = read_zip(io.BytesIO(harm(zipped(("a.so", ELF), method=method))), "x.zip")
     with pytest.raises(UnreadableEntryError, match="cannot read it from the zip"):
         tree.read("/a.so", 1 << 20)
     findings = audit.check(audit.analyse(tree))
-    assert [(finding.rule, finding.subject) for finding in findings] == [("unreadable-entry", "/a.so")]
+    assert [(finding.rule, finding.subject, finding.message) for finding in findings] == [
+        ("unreadable-entry", "/a.so", f"cannot read it from the zip: {words}")
+    ]
 
 
 def test_an_entry_that_ends_before_its_claimed_size_is_read_as_far_as_it_goes() -> None:
@@ -226,4 +242,4 @@ def test_large_files_read_ahead_by_threads_change_nothing(monkeypatch: pytest.Mo
         return (list(analysis.elves), analysis.foreign, analysis.graph, audit.check(analysis))
 
     assert result(least=0) == result(least=1 << 40)
-    assert result(least=0)[1] == {"/a.dll": "Mach-O (macOS)"}
+    assert result(least=0)[1] == {"/a.dll": "macOS (Mach-O)"}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from audit.errors import TooLargeError
 from audit.readers.builder import MAX_ENTRIES, MAX_NAME_BYTES, MAX_RATIO, most_from
+from audit.readers.parts import DIRECTORY_SIZE, RECORD_AT
 
 if TYPE_CHECKING:
+    import zipfile
     from collections.abc import Iterable
 
 # APPNOTE.TXT 4.3.7 and 4.3.12: the signature of an entry of the central directory; the fixed part of a local header.
@@ -17,23 +18,22 @@ _LOCAL_HEADER_BYTES = 30
 # Each entry of the directory has, besides its name, 46 bytes and often some of extra fields.
 MAX_DIRECTORY_BYTES = MAX_NAME_BYTES + 128 * MAX_ENTRIES
 _CHUNK = 1 << 20
-# What the end-of-directory record as zipfile gives it (with zip64 taken into account) holds at these places.
-_DIRECTORY_SIZE, _RECORD_AT = 5, 9
 _ZIP64_BYTES = 76  # its end record and its locator
 
 
-def check_directory(file: IO[bytes], name: str) -> None:
+def check_directory(file: IO[bytes], record: list[Any] | None, name: str) -> None:
     """Look at the size of the central directory before zipfile makes an object of each entry.
+
+    `record` is what `audit.readers.parts.end_record` gives.
 
     Raises:
         TooLargeError: it has more entries than are read.
     """
-    record = zipfile._EndRecData(file)  # type: ignore[attr-defined] # noqa: SLF001 - what zipfile itself will find
     if not record:
         return
-    size = record[_DIRECTORY_SIZE]
+    size = record[DIRECTORY_SIZE]
     # It stands right before that record, or before the two of zip64.
-    file.seek(max(0, record[_RECORD_AT] - size - _ZIP64_BYTES))
+    file.seek(max(0, record[RECORD_AT] - size - _ZIP64_BYTES))
     left, entries, tail = min(size, MAX_DIRECTORY_BYTES) + _ZIP64_BYTES, 0, b""
     while left > 0 and (chunk := file.read(min(_CHUNK, left))):
         left -= len(chunk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import replace
+from itertools import repeat
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -141,18 +142,28 @@ class TreeBuilder:
                 self.remove(posixpath.join(parent, base.removeprefix(WHITEOUT)))
         self.add_all(added)
 
-    def add_all(self, entries: Iterable[tuple[str, Entry]]) -> None:
-        """Add the entries of one archive; of two with one name the later counts, as every unpacker has it."""
-        seen: set[str] = set()
-        for name, entry in entries:
+    def add_all(self, entries: Iterable[tuple[str, Entry]], stamps: Iterable[object] = repeat(None)) -> None:
+        """Add the entries of one archive; of two with one name the later counts, as every unpacker has it.
+
+        `stamps` has one for each entry: equal ones mean equal content, None that it is not known.
+        """
+        seen: dict[str, tuple[str, object]] = {}
+        twice: dict[str, Anomaly] = {}
+        for (name, entry), stamp in zip(entries, stamps, strict=False):
             path = self.add(name, entry)
             if path is None:
                 continue
             if self._log is not None:
                 self._log.hold(path, entry)
+            content = (entry.kind, stamp)
             if path in seen and entry.kind != "dir":
-                self.note(Anomaly(kind="duplicate-name", name=name))
-            seen.add(path)
+                known = None not in (stamp, seen[path][1])
+                alike = content == seen[path] if known else None
+                if path in twice and alike is not False:
+                    alike = twice[path].alike and alike
+                twice[path] = Anomaly(kind="duplicate-name", name=name, alike=alike)
+            seen[path] = content
+        self.anomalies.extend(twice.values())  # no more than there are entries
 
     def build(
         self,

@@ -14,6 +14,7 @@ from audit.tree import MAX_SYMLINKS, ImageConfig, Tree
 
 if TYPE_CHECKING:
     import tarfile
+    from collections.abc import Set as AbstractSet
 
 MAX_JSON_BYTES = 16 << 20
 MAX_LAYERS = 1000  # the overlay driver of the engine takes 125
@@ -43,6 +44,22 @@ def read_image(file: IO[bytes], name: str) -> Tree:
         room -= content.seek(0, SEEK_END) if content is not packed else 0
         builder.lay_over(tar_entries(content, name), layer, command)
     return builder.build("image", config=_config(config))
+
+
+def refuse_old_image(names: AbstractSet[str], name: str) -> None:
+    """Refuse what an engine before 1.10 saved: `repositories` and folders with `layer.tar`, without a manifest.
+
+    Source: moby image/spec/v1.md, "Combined Image JSON + Filesystem Changeset Format"; its pull request 50324 ended
+    the loading of them.
+
+    Raises:
+        UnreadableTargetError: it is one.
+    """
+    if "repositories" in names and any(place.endswith("/layer.tar") for place in names):
+        raise UnreadableTargetError(
+            f"{name} is an image that Docker before 1.10 saved, which is not read here: load it and save it again "
+            "(docker load, docker save) with a Docker of 1.10 or later; the newest do not load it any more."
+        )
 
 
 class _Saved:

@@ -26,12 +26,27 @@ PIECE_BYTES = 1 << 20
 MARK_BYTES = 16 << 20
 
 
+# APPNOTE.TXT 4.4.4: the general purpose flag of an encrypted entry.
+ENCRYPTED = 1
+
+
+# zlib.h, inflateInit2: deflate alone, and with gzip's header, checksum and length.
+RAW, GZIP = -zlib.MAX_WBITS, 16 + zlib.MAX_WBITS
+
+
+def inflater(form: int) -> Any:
+    """Give what inflates RAW or GZIP, as zlib.decompressobj does; zlib-ng's stubs lack copy()."""
+    return zlib.decompressobj(form)
+
+
 def open_member(archive: ZipFile, member: ZipInfo) -> IO[bytes] | Inflated:
     """Open a member for reading forwards; only deflated ones do not come from zipfile itself.
 
     Raises:
         BadZipFile, RuntimeError: its local header is damaged, or it is encrypted or packed in an unknown way.
     """
+    if member.flag_bits & ENCRYPTED:
+        raise BadZipFile("it is encrypted")
     if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
         # PEP 427 and zipimport know no other; LZMA's header can ask for a dictionary of 4 GiB.
         raise BadZipFile(f"packed by method {member.compress_type}, where stored and deflated are read")
@@ -74,7 +89,7 @@ class Inflated:
         self.member = member
         self.at = 0
         self._packed = packed
-        self._inflater: Any = zlib.decompressobj(-zlib.MAX_WBITS)  # zlib-ng's stubs lack copy()
+        self._inflater = inflater(RAW)
         self._pending = b""
         self._next = FIRST_BYTES
         self._crc = 0

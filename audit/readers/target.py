@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.elf import MAGIC
 from audit.errors import UnreadableTargetError
 from audit.readers.folder import read_file, read_folder
-from audit.readers.image import read_image
-from audit.readers.tars import inflated, read_tar, tar_members
+from audit.readers.gunzip import MAGIC as GZIP_MAGIC
+from audit.readers.image import read_image, refuse_old_image
+from audit.readers.parts import is_zip
+from audit.readers.tars import inflated, is_tar_header, read_tar, tar_members
 from audit.readers.zips import read_zip
 
 if TYPE_CHECKING:
@@ -42,13 +43,16 @@ def read(path: str | os.PathLike[str]) -> Tree:
         raise UnreadableTargetError(f"cannot read {name}: {error.strerror}. {_WHAT}") from error
     # A tar may end with a zip, so its magic counts before what zipfile finds near the end (a self-extracting
     # zip).
-    if head[:2] == b"\x1f\x8b" or head[257:262] == b"ustar":
+    if head.startswith(GZIP_MAGIC) or head[257:262] == b"ustar" or is_tar_header(head):
         tar = inflated(file, name)
         top = {member.name.removeprefix("./") for member in tar_members(tar, name)}
-        return read_image(tar, name) if top & {"manifest.json", "index.json"} else read_tar(tar, name)
+        if top & {"manifest.json", "index.json"}:
+            return read_image(tar, name)
+        refuse_old_image(top, name)
+        return read_tar(tar, name)
     if head.startswith(MAGIC):
         file.close()
         return read_file(place)
-    if head[:2] == b"PK" or zipfile.is_zipfile(file):
+    if is_zip(file, head):
         return read_zip(file, name)
     raise UnreadableTargetError(f"{name} is no zip, tar, ELF file or folder. {_WHAT}")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
+import re
 import tarfile
 import tempfile
-import zlib
 from functools import partial
 from io import SEEK_CUR, SEEK_END, BufferedReader, RawIOBase
 from typing import IO, TYPE_CHECKING, cast
 
 from audit.errors import TooLargeError, UnreadableEntryError, UnreadableTargetError
+from audit.readers import gunzip
 from audit.readers.builder import MAX_ENTRIES, TreeBuilder, most_from
+from audit.readers.inflate import InflateError
 from audit.tree import Entry, Tree
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ MAX_TAR_HEADERS = 32 << 20
 MAX_GLOBAL_HEADERS = 1 << 20
 PATH_MAX = 4096
 
-# What tarfile and gzip raise on what is damaged or makes no sense.
+# What tarfile and zlib raise on what is damaged or makes no sense.
 DAMAGE = (
     tarfile.TarError,
-    zlib.error,
+    InflateError,
     EOFError,
     ValueError,
     OSError,
@@ -37,6 +38,24 @@ DAMAGE = (
     LookupError,
     OverflowError,
 )
+
+
+# Where a header holds its own checksum (tar(5)): octal digits, and what may stand around them.
+_CHECKSUM = slice(148, 156)
+_OCTAL = re.compile(rb"[ \0]*([0-7]+)[ \0]*")
+
+
+def is_tar_header(block: bytes) -> bool:
+    """Tell whether a block is the header of a tar's entry, by its checksum: old ones (v7) have no magic.
+
+    Source: tar(5), POSIX ustar, `chksum`: the sum of the bytes; some writers took them as signed.
+    """
+    told = _OCTAL.fullmatch(block[_CHECKSUM])
+    return (
+        len(block) == tarfile.BLOCKSIZE
+        and told is not None
+        and int(told[1], 8) in tarfile.calc_chksums(block)  # type: ignore[attr-defined]
+    )
 
 
 class _CarefulTarInfo(tarfile.TarInfo):
@@ -204,17 +223,12 @@ def inflated(file: IO[bytes], name: str, room: int | None = None) -> IO[bytes]:
         raise UnreadableTargetError(
             f"{name} is packed with zstd, which is not read here: save the image with docker save instead."
         )
-    if magic[:2] != b"\x1f\x8b":
+    if not magic.startswith(gunzip.MAGIC):
         return file
     limit = most_from(file.seek(0, SEEK_END)) if room is None else room
-    file.seek(0)
     out = tempfile.SpooledTemporaryFile(max_size=MAX_IN_MEMORY)  # noqa: SIM115 - lives as long as the tree
     try:
-        with gzip.GzipFile(fileobj=file) as packed:
-            while chunk := packed.read(1 << 20):
-                out.write(chunk)
-                if out.tell() > limit:
-                    raise TooLargeError(f"{name} inflates to more than {limit:,} bytes: a bomb is not read.")
+        gunzip.gunzip(file, cast("IO[bytes]", out), limit, name)
     except DAMAGE as error:
         raise UnreadableTargetError(f"cannot inflate {name}: {error}. Save or fetch it again.") from error
     return cast("IO[bytes]", out)

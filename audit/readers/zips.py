@@ -14,7 +14,8 @@ from typing import IO, TYPE_CHECKING, cast
 from audit.errors import UnreadableEntryError, UnreadableTargetError
 from audit.readers.bombs import check_directory, check_members
 from audit.readers.builder import TreeBuilder
-from audit.readers.inflate import Inflated, InflateError, open_member, read_to_end
+from audit.readers.inflate import ENCRYPTED, Inflated, InflateError, open_member, read_to_end
+from audit.readers.parts import check_whole, end_record
 from audit.tree import Anomaly, Entry, Tree
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ MAX_LINK_TARGET = 4096
 # What zipfile and the decompressors raise on what is damaged, encrypted, or packed in a way they do not know.
 DAMAGE = (zipfile.BadZipFile, InflateError, EOFError, ValueError, OSError, RuntimeError, LookupError)
 
+_SAID = (
+    ("Bad CRC-32", "its checksum (CRC-32) is wrong: it is damaged"),
+    ("File name in directory", "the zip's directory and its own header name it differently"),
+)
+
 
 def read_zip(file: IO[bytes], name: str) -> Tree:
     """Read a zip or wheel from a seekable binary file object, which stays in use as long as the tree.
@@ -42,21 +48,35 @@ def read_zip(file: IO[bytes], name: str) -> Tree:
     """
     size = file.seek(0, SEEK_END)
     try:
-        check_directory(file, name)
+        record = end_record(file, name)
+        check_directory(file, record, name)
         archive = zipfile.ZipFile(file)
     except DAMAGE as error:
         raise UnreadableTargetError(
             f"cannot read {name} as a zip: {error}. It is damaged or cut short: make or fetch it again."
         ) from error
     members = archive.infolist()
+    check_whole(file, record, members, name)
     check_members(members, name, size)
     builder = TreeBuilder(name)
     for member in members:
         if "\0" in member.orig_filename:  # zipfile cuts the name there; what unpackers do differs
             builder.note(Anomaly(kind="unsafe-name", name=member.orig_filename))
     shared = _Archive(archive)
-    builder.add_all((member.filename, _zip_entry(shared, member)) for member in members)
+    builder.add_all(
+        ((member.filename, _zip_entry(shared, member)) for member in members), map(_stamp, members)
+    )
     return builder.build("zip", archive_size=size)
+
+
+def _stamp(member: zipfile.ZipInfo) -> object:
+    """Give what two entries of the same content have alike; None where that cannot be told.
+
+    An encrypted one may have no CRC-32 (APPNOTE.TXT, 7.2.1.5; WinZip's AE-2).
+    """
+    if member.flag_bits & ENCRYPTED:
+        return None
+    return member.file_size, member.CRC
 
 
 def _zip_entry(archive: _Archive, member: zipfile.ZipInfo) -> Entry:
@@ -73,6 +93,12 @@ def _zip_entry(archive: _Archive, member: zipfile.ZipInfo) -> Entry:
         opener=partial(archive.open, member),
         checker=partial(archive.check, member),
     )
+
+
+def _in_words(error: Exception) -> str:
+    """Say what zipfile says, without the name: the finding has it."""
+    said = str(error)
+    return next((words for start, words in _SAID if said.startswith(start)), said)
 
 
 def _zip_link(archive: _Archive, member: zipfile.ZipInfo) -> str:
@@ -141,7 +167,7 @@ class _Archive:
                     content = _Content(open_member(self.archive, member), member)
                 self.room += content.inflated
         except DAMAGE as error:
-            raise UnreadableEntryError(f"cannot read it from the zip: {error}") from error
+            raise UnreadableEntryError(f"cannot read it from the zip: {_in_words(error)}") from error
         return content
 
 
@@ -197,7 +223,7 @@ class _Content:
             yield
         except DAMAGE as error:
             self.damaged = True
-            raise UnreadableEntryError(f"cannot read it from the zip: {error}") from error
+            raise UnreadableEntryError(f"cannot read it from the zip: {_in_words(error)}") from error
 
 
 class _Member(RawIOBase):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from audit.accounts import Kind, accounts, id_of
@@ -73,7 +72,7 @@ def _set_id(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     found = [
         f"{path} ({_mode(entry)}, {'user' if entry.mode & 0o4000 else 'group'} "
         f"{entry.uid if entry.mode & 0o4000 else entry.gid})"
-        for path, entry in _own(analysis)
+        for path, entry in system_files(analysis)
         if entry.kind == "file" and entry.mode & SET_ID and entry.mode & 0o111
     ]
     yield from _together(
@@ -88,7 +87,7 @@ def _world_writable(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verd
     """In a folder that all may write and that has no sticky bit, each may replace the files of the others."""
     found = [
         f"{path} ({_mode(entry)})"
-        for path, entry in _own(analysis)
+        for path, entry in system_files(analysis)
         if entry.kind == "dir" and entry.mode & OTHERS_WRITE and not entry.mode & STICKY
     ]
     yield from _together(
@@ -98,35 +97,6 @@ def _world_writable(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verd
         "chmod o-w, or +t as on /tmp",
         "folders that everybody may write, without the sticky bit",
     )
-
-
-def _unknown_owner(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
-    """Files of a number without a name belong to whomever is given that number later."""
-    users = {0, *accounts(analysis.target, "passwd").values()}
-    groups = {0, *accounts(analysis.target, "group").values()}
-    runs_as = id_of(analysis.target.config.user.partition(":")[0], {})
-    if runs_as is not None:  # an image may give its user by number alone
-        users.add(runs_as)
-        groups.add(runs_as)
-    owners: Counter[str] = Counter()
-    example: dict[str, str] = {}
-    for path, entry in _own(analysis):
-        if entry.uid not in users:
-            owner = f"user {entry.uid}"
-        elif entry.gid not in groups:
-            owner = f"group {entry.gid}"
-        else:
-            continue
-        owners[owner] += 1
-        example.setdefault(owner, path)
-    found = [f"{owner} of {count:,} such as {example[owner]}" for owner, count in owners.most_common()]
-    if found:
-        yield Verdict(
-            analysis.target.name,
-            f"{counted(owners.total(), 'file')} of owners that /etc/passwd or /etc/group do not list: "
-            + some(found, SHOWN),
-            "copy them with --chown, or add the account",
-        )
 
 
 def _shell(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
@@ -166,7 +136,7 @@ def _secret(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
             yield Verdict(place, message, remedy, about=words)
 
 
-def _own(analysis: Analysis) -> Iterator[tuple[str, Entry]]:
+def system_files(analysis: Analysis) -> Iterator[tuple[str, Entry]]:
     """List what has owners and modes that will count: the files of an image or of a root file system's tar."""
     if _is_system(analysis.target):
         yield from analysis.target.entries.items()
@@ -269,14 +239,5 @@ RULES = (
         matters="it is of use only while the image is built, and brings in whatever an intruder likes",
         mend="build in one stage, and copy the result into another",
         source="CIS Docker Benchmark 4.3; NIST SP 800-190, 4.1.2",
-    ),
-    Rule(
-        key="unknown-owner",
-        severity=Severity.NOTE,
-        judge=_unknown_owner,
-        means="files belong to a user or group number that no account of the image has",
-        matters="they are left from the machine that built the image; an account made later may get the number",
-        mend="COPY --chown=0:0, or make the account that they are meant for",
-        source="chown(2); passwd(5); group(5)",
     ),
 )

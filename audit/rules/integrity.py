@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -20,19 +21,25 @@ if TYPE_CHECKING:
     from audit.analysis import Analysis
 
 SHOWN = 3
-# What a name must look like for something to dlopen it, or to find it for a NEEDED.
-LIBRARY_NAME = re.compile(r"\.so(\.\d+)*$")
+_NATIVE = re.compile(r"\.(so|node|ko|o|elf|bin|exe)(\.|$)")
 
 
 def _malformed_elf(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     """A file that begins as an ELF file must be whole (gABI, chapters 4 and 5)."""
     remedy = "copy or build it again; it was cut short or altered"
     for path, broken in analysis.broken.items():
-        if broken.readable and not _is_companion(analysis, path):
+        if broken.readable and not _is_companion(analysis, path) and _is_native(analysis, path):
             yield Verdict(path, broken.reason, remedy)
     for path, elf in analysis.elves.items():
         for defect in elf.defects:
             yield Verdict(path, defect, remedy, about=re.sub(r"\d+", "#", defect))
+
+
+def _is_native(analysis: Analysis, path: str) -> bool:
+    """Tell what someone may load or start by its name or mode; anything else is data, such as that of tests."""
+    name = posixpath.basename(path)
+    executable = analysis.tree.entries[path].mode & 0o111
+    return analysis.target.form == "file" or bool(executable) or "." not in name or bool(_NATIVE.search(name))
 
 
 def _unreadable_entry(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
@@ -52,6 +59,7 @@ _OF_RECORD = {
     "differ": "not as RECORD says",
     "unlisted": "not in RECORD",
     "missing": "in RECORD and not in the wheel",
+    "hexadecimal": "with its digest in hexadecimal instead of base64 (the content is as recorded)",
 }
 
 
@@ -119,45 +127,6 @@ def _section_past_end(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Ve
                 ),
                 "copy or build it again; it was cut short or altered",
             )
-
-
-def _foreign_library(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
-    """The loader refuses what is no ELF file: 'invalid ELF header'."""
-    for path, form in analysis.foreign.items():
-        if _is_meant_to_load(analysis, path):
-            yield Verdict(
-                path,
-                f"it is a {form} file",
-                "install the package for Linux: pip install --platform manylinux2014_x86_64 --only-binary=:all:, or "
-                "inside a container",
-            )
-
-
-def _foreign_file(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
-    """Programs and libraries for other systems cannot run here: they only take room."""
-    found = [path for path in analysis.foreign if not _is_meant_to_load(analysis, path)]
-    found.sort(key=lambda path: (-analysis.tree.entries[path].size, path))
-    if found:
-        size = sum(analysis.tree.entries[path].size for path in found)
-        forms = " and ".join(sorted({analysis.foreign[path] for path in found}))
-        yield Verdict(
-            analysis.target.name,
-            f"{counted(len(found), f'{forms} file')} of {size:,} bytes in all: {some(found, SHOWN, 'smaller')}",
-            "leave them out",
-        )
-
-
-def _is_meant_to_load(analysis: Analysis, path: str) -> bool:
-    """Tell a library that stands where Linux looks for one; a package for several systems has both side by side."""
-    folder, _, name = path.rpartition("/")
-    twins = (
-        other
-        for other in analysis.tree.names.get(folder or "/", ())
-        if other.startswith(name.partition(".")[0] + ".")
-    )
-    return LIBRARY_NAME.search(name) is not None and not any(
-        f"{folder}/{other}" in analysis.elves for other in twins
-    )
 
 
 def _wrong_abi_flags(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
@@ -265,24 +234,6 @@ RULES = (
         matters="the file is cut short or was altered; strip, objcopy, gdb and patchelf fail on it, or spoil it",
         mend="copy, build or fetch it again",
         source="gABI chapter 4, 'Sections'",
-    ),
-    Rule(
-        key="foreign-library",
-        severity=Severity.ERROR,
-        judge=_foreign_library,
-        means="a file named like a library is Mach-O or PE, not ELF",
-        matters="the loader refuses it: 'invalid ELF header'; most often the package was installed on a Mac and zipped",
-        mend="install for Linux: pip's --platform and --only-binary=:all:, or pip inside a container",
-        source="<mach-o/loader.h>, 'PE Format', gABI chapter 4",
-    ),
-    Rule(
-        key="foreign-file",
-        severity=Severity.NOTE,
-        judge=_foreign_file,
-        means="programs or libraries for macOS or Windows are in the package",
-        matters="they cannot run here and take room",
-        mend="leave them out",
-        source="<mach-o/loader.h>, 'PE Format'",
     ),
     Rule(
         key="wrong-abi-flags",

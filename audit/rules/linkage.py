@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,25 @@ def _unresolved_needed(analysis: Analysis, _: Mapping[str, float]) -> Iterator[V
     if left is not None:
         system = f"--runtime {left.likely or 'IMAGE'}"
         remedy = f"ship it with an $ORIGIN RUNPATH; or, where the system has it, name that: {system}"
+    namesakes = {posixpath.basename(path): path for path in analysis.elves}
     for path, edges in analysis.graph.edges.items():
         for edge in edges:
             if edge.path is None and not (left and left.covers(path, edge.needed)):
+                there = None if edge.problem else namesakes.get(edge.needed)
                 why = edge.problem or "not found by any rule of ld.so(8)"
-                yield Verdict(path, f"needs {edge.needed}: {why}", remedy, about=edge.needed)
+                yield Verdict(
+                    path,
+                    f"needs {edge.needed}: {why}" + (f"; it lies at {there}" if there else ""),
+                    _runpath_to(path, there) if there else remedy,
+                    about=edge.needed,
+                )
+
+
+def _runpath_to(path: str, library: str) -> str:
+    """Say how the loader gets to a library that is there, and not where it looks."""
+    folder = posixpath.relpath(posixpath.dirname(library), posixpath.dirname(path))
+    origin = "$ORIGIN" if folder == "." else f"$ORIGIN/{folder}"
+    return f"lead it there (patchelf --add-rpath '{origin}'), unless what loads it has loaded that before"
 
 
 def _left_to_system(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:

@@ -57,13 +57,18 @@ def _mapped_later(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdic
 def _unforeseen(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     """A library that no NEEDED and no name in a file leads to would be left out by every computed closure."""
     found = analysis.observed
-    if found is not None and analysis.reach.entries:
-        for path in found.unforeseen:
-            yield Verdict(
-                path,
-                f"it was mapped{_while(analysis.observation)}, and nothing in the target needs or names it",
-                "name it as an entry point where files are chosen by closure, and find out what loads it",
-            )
+    if found is not None and found.unforeseen and analysis.reach.entries:
+        was, it = ("was", "it") if len(found.unforeseen) == 1 else ("were", "them")
+        roots = [
+            path + (f" and {len(below):,} that it needs" if below else "")
+            for path, below in found.unforeseen.items()
+        ]
+        yield Verdict(
+            analysis.target.name,
+            f"{_libraries(roots)} {was} mapped{_while(analysis.observation)}, and nothing mapped beside {it} needs "
+            f"{it}, nor does a program, Python or configuration file name {it}: {some(roots, SHOWN)}",
+            f"find out what loads {it}, and list {it} with the entry points where files are chosen by closure",
+        )
 
 
 def _elsewhere(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
@@ -74,7 +79,7 @@ def _elsewhere(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
             analysis.target.name,
             f"{_libraries(found.elsewhere)} mapped{_while(analysis.observation)} "
             f"{'is' if len(found.elsewhere) == 1 else 'are'} not in the {analysis.target.form}: "
-            f"{some(found.elsewhere, SHOWN)}",
+            f"{some(found.elsewhere, SHOWN)}{_perhaps(found.perhaps, len(found.elsewhere))}",
             "audit what was observed (the same image; for a package, its --runtime and --at), or find out what "
             "brings them: a volume, an unpacked archive, a download",
         )
@@ -85,6 +90,12 @@ def _while(observation: Observation | None) -> str:
     return (
         f" while {some(photos, SHOWN)} {'was' if len(photos) == 1 else 'were'} classified" if photos else ""
     )
+
+
+def _perhaps(paths: Sequence[str], mapped: int) -> str:
+    if not paths:
+        return ""
+    return f"; {'it' if mapped == 1 else 'they'} may need {some(paths, SHOWN)}, which nothing in the target needs"
 
 
 def _libraries(paths: Sequence[str]) -> str:
@@ -115,9 +126,11 @@ RULES = (
         key="mapped-unforeseen",
         severity=Severity.WARNING,
         judge=_unforeseen,
-        means="with --observed: a library was mapped to which no NEEDED leads, and whose name stands in no file",
-        matters="whatever chooses files by what the others need leaves it out, and the program fails when it is opened",
-        mend="name it as an entry point, and find out what loads it (LD_DEBUG=files)",
+        means="with --observed: libraries were mapped to which no NEEDED leads, and which no program, Python or "
+        "configuration file, nor the image's environment and command, names",
+        matters="whatever chooses files by what the others need leaves them out, and the program fails when it opens "
+        "them",
+        mend="name them as entry points, and find out what loads them (LD_DEBUG=files)",
         source=f"{_MAPS}; dlopen(3); ld.so(8), LD_DEBUG",
     ),
     Rule(

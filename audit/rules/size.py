@@ -64,11 +64,19 @@ def _hidden(analysis: Analysis, config: Mapping[str, float]) -> Iterator[Verdict
     total, whole = sum(wasted.values()), sum(layer.size for layer in layers)
     if total >= max(1, config["bytes"]) and total >= config["share"] * whole:
         deleted = sum(lost.size for layer in layers for lost in layer.lost if lost.deleted)
+        if deleted in {0, total}:
+            how = f"all of them {'deleted' if deleted else 'overwritten'}"
+        else:
+            how = f"{deleted:,} of them deleted, the rest overwritten"
+        python = sum(
+            size for path, size in wasted.items() if "/site-packages/" in path or "/dist-packages/" in path
+        )
         yield Verdict(
             analysis.target.name,
-            f"{total:,} bytes ({total / whole:.1%} of the layers) are hidden by later layers, {deleted:,} of "
-            f"them deleted, the rest overwritten: {_largest(wasted)}",
-            "create and remove it in one RUN, set modes and owners with COPY --chmod and --chown",
+            f"{total:,} bytes ({total / whole:.1%} of the layers) are hidden by later layers, {how}: "
+            f"{_largest(wasted)}",
+            "create and remove it in one RUN, set modes and owners with COPY --chmod and --chown"
+            + ("; install with one pip command" if python * 2 > total else ""),
         )
 
 
@@ -127,7 +135,8 @@ RULES = (
         judge=_hidden,
         means="files of one layer are overwritten or deleted by a later one",
         matters="layers only add: the hidden bytes are stored and pulled all the same",
-        mend="create and remove a file in one RUN; set mode and owner with COPY --chmod and --chown",
+        mend="create and remove a file in one RUN; set mode and owner with COPY --chmod and --chown; install Python "
+        "packages with one pip command",
         source="OCI image-spec, layer.md, 'Applying Changesets'",
         config={"bytes": MIB, "share": 0.02},
     ),
