@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 # execve(2): the kernel reads this much of a script's first line; and it follows at most four interpreters.
 MAX_SHEBANG_BYTES = 256
 MAX_INTERPRETERS = 4
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def closure(tree: Tree, entry_points: Iterable[str]) -> frozenset[str]:
@@ -122,8 +121,7 @@ class _Closure:
         name = next((word for word in words if not word.startswith("-") and "=" not in word), "")
         if "/" in name:
             return name
-        folders = self.tree.config.environment.get("PATH", DEFAULT_PATH).split(":")
-        places = (posixpath.join(folder, name) for folder in folders)
+        places = (posixpath.join(folder, name) for folder in self.tree.config.search_path)
         return next(
             (place for place in places if self.tree.resolve(place)), name or "the program named to env"
         )

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from audit.graph import Edge, Linker
 
 _PYTHON = re.compile(r"/bin/(?:python|pypy)3(?:\.\d{1,3}t?)?")
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What these start is not known from their file.
 _STARTERS = {
     "sh",
@@ -144,7 +143,7 @@ def _started(analysis: Analysis, word: str) -> list[str]:
     tree = analysis.tree
     chain: list[str] = []
     for _ in range(_MAX_INTERPRETERS + 1):
-        folders = tree.config.environment.get("PATH", DEFAULT_PATH).split(":")
+        folders = tree.config.search_path
         places = [posixpath.join(tree.config.working_dir or "/", word)]
         if "/" not in word:
             places = [posixpath.join(folder or "/", word) for folder in folders]

@@ -79,6 +79,10 @@ class Anomaly:
     alike: bool | None = None
 
 
+# moby, oci/defaults.go: what a container gets whose image sets no PATH.
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageConfig:
     """The part of an image's configuration that decides how its files are run (OCI image-spec, config.md)."""
@@ -91,6 +95,11 @@ class ImageConfig:
     architecture: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     history: tuple[str, ...] = ()  # the command of each build step, oldest first
+
+    @property
+    def search_path(self) -> tuple[str, ...]:
+        """The folders where a bare name is looked up, as execvp(3) does; without PATH those of the engine."""
+        return tuple(self.environment.get("PATH", DEFAULT_PATH).split(":"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

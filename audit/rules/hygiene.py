@@ -20,8 +20,6 @@ SET_ID = 0o6000
 STICKY = 0o1000
 OTHERS_WRITE = 0o002
 SHOWN = 6
-# execvp(3) and the kernel's default where an image sets no PATH.
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SHELLS = ("sh", "bash", "dash", "ash", "zsh", "ksh", "busybox", "toybox")
 PACKAGE_MANAGERS = (
     "apt",
@@ -151,7 +149,7 @@ def _programs(analysis: Analysis, names: Iterable[str], what: str, remedy: str) 
     tree = analysis.target
     if not _is_system(tree):
         return
-    folders = (tree.config.environment.get("PATH") or DEFAULT_PATH).split(":")
+    folders = tree.config.search_path
     found: dict[str, str] = {}
     for place in (posixpath.join(folder, name) for folder in folders for name in names):
         real = tree.resolve(place) if place.startswith("/") else None
