@@ -248,7 +248,7 @@ def _most_text(strings: bytes) -> int:
 def _text(strings: bytes, at: int) -> bytes:
     end = strings.find(b"\0", at, at + MAX_NAME)
     if end < 0:
-        raise BadElfError("the name of a dynamic symbol has no end")
+        raise BadElfError("the name of a dynamic symbol has no end in its table (DT_STRSZ)")
     return strings[at:end]
 
 
