@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from audit.machine_flags import other_system
 from audit.sections import is_debug_companion
+from audit.segments import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,9 +63,8 @@ def roles(elves: Mapping[str, Elf], sections: Mapping[str, Iterable[Section]], e
 
 
 def _is_bare(elf: Elf, mode: int) -> bool:
-    """Tell what starts without an operating system: no linker for Linux leaves out the program header of the stack."""
-    return (
-        elf.type == "executable"
-        and not (elf.interp or elf.dynamic or mode & 0o111)
-        and all(segment.type != "PT_GNU_STACK" for segment in elf.segments)
-    )
+    """Tell what starts without an operating system, by what no linker for Linux leaves out or makes so small."""
+    stack = any(segment.type == "PT_GNU_STACK" for segment in elf.segments)
+    paged = all(segment.align >= PAGE[0] for segment in elf.segments if segment.type == "PT_LOAD")
+    static = elf.type == "executable" and not (elf.interp or elf.dynamic)
+    return static and not mode & 0o111 and not (stack and paged)
