@@ -11,7 +11,7 @@ from audit.errors import TooLargeError, UnreadableEntryError
 from audit.symbols import read_symbols
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from audit.graph import Linker, Load
     from audit.symbols import Offer, Reference, Symbols
@@ -55,12 +55,13 @@ class Bindings:
     used: Mapping[str, frozenset[str]]
     modules: frozenset[str]
     unread: Mapping[str, str]
-    _by_name: Mapping[bytes, Sequence[str]]
+    _by_name: Mapping[bytes, Mapping[str, None]]
 
-    def offering(self, reference: Reference, paths: Container[str]) -> str | None:
-        """Give the first of the files that offers the symbol."""
-        named = (path for path in self._by_name.get(reference.name, ()) if path in paths)
-        return next((path for path in named if self.offers[path].has(reference)), None)
+    def offering(self, reference: Reference, paths: Mapping[str, object]) -> str | None:
+        """Give a file among `paths` that offers the symbol."""
+        named = self._by_name.get(reference.name, {})
+        few, many = (named, paths) if len(named) < len(paths) else (paths, named)
+        return next((path for path in few if path in many and self.offers[path].has(reference)), None)
 
 
 def bind(linker: Linker, loads: Sequence[Load], hosts: Sequence[Load] = ()) -> Bindings:
@@ -84,10 +85,10 @@ def bind(linker: Linker, loads: Sequence[Load], hosts: Sequence[Load] = ()) -> B
             room -= found.size
     wanted = {reference.name for found in symbols.values() for reference in found.taken}
     offers = {path: found.offered(wanted) for path, found in symbols.items()}
-    by_name: defaultdict[bytes, list[str]] = defaultdict(list)
+    by_name: defaultdict[bytes, dict[str, None]] = defaultdict(dict)
     for path, offer in offers.items():
         for name in offer.symbols:
-            by_name[name].append(path)
+            by_name[name][path] = None
     taken = {path: found.taken for path, found in symbols.items()}
     return Bindings(
         taken=taken,

@@ -53,7 +53,11 @@ def missing_symbols(analysis: Analysis) -> Iterator[Missing]:
         if references:
             seen.add(unbound.path)
             elsewhere = bindings.offering(references[0], analysis.elves)
-            fails = elsewhere is None and _binds_now(analysis, load, unbound.path)
+            fails = (
+                elsewhere is None
+                and _binds_now(analysis, load, unbound.path)
+                and not _may_be_hosted(analysis, unbound.root)
+            )
             yield Missing(unbound.path, unbound.root, references, elsewhere, fails)
         else:
             hosted.add(key)
@@ -74,9 +78,6 @@ def _not_hosted(analysis: Analysis, root: str, references: Sequence[Reference]) 
     if elf is not None and elf.is_program:
         return tuple(references)
     is_module = root in analysis.bindings.modules
-    if is_module and not analysis.pythons and analysis.left_to_system is not None:
-        # The Python that will import it is part of a system that is not known, nor what that offers.
-        return tuple(one for one in references if analysis.bindings.offering(one, analysis.elves))
     best: Sequence[Reference] = references
     for host in analysis.python_hosts if is_module else analysis.hosts:
         left = [one for one in references if analysis.bindings.offering(one, host.edges) is None]
@@ -86,6 +87,12 @@ def _not_hosted(analysis: Analysis, root: str, references: Sequence[Reference]) 
     if not analysis.pythons:
         best = [one for one in best if not one.name.startswith(_OF_PYTHON)]
     return tuple(best)
+
+
+def _may_be_hosted(analysis: Analysis, root: str) -> bool:
+    """Tell a module for the Python of a system that is not named: most have the mathematical library, say."""
+    unknown = analysis.left_to_system is not None and not analysis.pythons
+    return unknown and root in analysis.bindings.modules
 
 
 def _binds_now(analysis: Analysis, load: Load, path: str) -> bool:

@@ -13,7 +13,7 @@ from audit.elf import Elf
 from audit.errors import UnreadableEntryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from audit.analysis import Analysis
 
@@ -51,15 +51,25 @@ def named_libraries(
         needs: set[bytes] | None = None
         for word in islice(words, room):
             room -= 1
-            for library in wanted.get(word, ()):
-                if library not in found and library != source:
-                    needs = _needs(analysis, source) if needs is None else needs
-                    if word not in needs:
-                        found[library] = source
+            if word in wanted:
+                needs = _needs(analysis, source) if needs is None else needs
+                if word not in needs:
+                    wanted[word] = _left(found, wanted[word], source)
     return found
 
 
-def _wanted(analysis: Analysis, libraries: Iterable[str]) -> Mapping[bytes, list[str]]:
+def _left(found: dict[str, str], libraries: Iterable[str], source: str) -> list[str]:
+    """Add the libraries of one name that `source` has in it to those found; give what of them it does not count for.
+
+    That is itself at most: however often a name comes, each library that has it is looked at once.
+    """
+    for library in libraries:
+        if library != source:
+            found.setdefault(library, source)
+    return [library for library in libraries if library not in found]
+
+
+def _wanted(analysis: Analysis, libraries: Iterable[str]) -> dict[bytes, list[str]]:
     """Give the libraries by the names that they may be opened by: their own, their soname, those of symlinks."""
     wanted: defaultdict[bytes, list[str]] = defaultdict(list)
     own = {path: {posixpath.basename(path), analysis.elves[path].soname or ""} for path in libraries}

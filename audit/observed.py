@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from audit.analysis import Analysis
+    from audit.elf import Abi
     from audit.graph import Edge
 
 # Raised when a key changes its meaning or goes; new keys alone do not change it.
@@ -36,6 +37,8 @@ _LIBRARY = re.compile(r"\.so(\.[\w.]+)?")
 # What begins with a slash and is no file: shared memory, devices.
 _NO_FILES = ("/memfd:", "/dev/", "/SYSV", "/anon_hugepage", "/[")
 _DELETED = " (deleted)"
+# What a name begins with where paths stand beside it: no path and no name has it.
+_NAME = "\0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,12 +153,12 @@ def observed(analysis: Analysis, observation: Observation) -> Observed:
     later = sorted(path for path in mapped - started if not analysis.elves[path].is_program)
     imported = [path for path in later if path in analysis.bindings.modules]
     names = {**analysis.reach.idle, **analysis.reach.dlopen}
-    opened = {path: by for path in later if (by := names.get(path)) and path not in imported}
+    opened = {path: by for path in later if (by := names.get(path)) and path not in analysis.bindings.modules}
     needs = _Needs(analysis, mapped, later)
     known = needs.closure([*needs.of_programs(), *imported, *opened])
     left = [path for path in later if path not in known]
     elsewhere = tuple(path for path, found in real.items() if found is None)
-    perhaps = {path for path in left if elsewhere and _is_found_by_name(analysis, path)}
+    perhaps = set(_found_by_name(analysis, left)) if elsewhere else set()
     roots = needs.roots(sorted(left, key=lambda path: path in perhaps))
     return Observed(
         mapped=mapped,
@@ -166,7 +169,7 @@ def observed(analysis: Analysis, observation: Observation) -> Observed:
         ),
         imported=tuple(imported),
         opened=opened,
-        behind=tuple(path for path in later if path in known and path not in imported and path not in opened),
+        behind=tuple(sorted(known.intersection(later).difference(imported, opened))),
         unforeseen={path: below for path, below in roots.items() if path not in perhaps},
         perhaps=tuple(sorted(one for path in roots.keys() & perhaps for one in (path, *roots[path]))),
         elsewhere=elsewhere,
@@ -174,59 +177,86 @@ def observed(analysis: Analysis, observation: Observation) -> Observed:
 
 
 class _Needs:
-    """What was mapped by what needs it: found as from its own place, or in the process already, by its name."""
+    """What was mapped by what needs it: found as from its own place, or in the process already, by its name.
+
+    A graph of paths, and of the names of what is in the process: a name leads to all that have it.
+    """
 
     def __init__(self, analysis: Analysis, mapped: AbstractSet[str], later: Iterable[str]) -> None:
         self._analysis = analysis
         self._mapped = mapped
-        self._opened: defaultdict[str, list[str]] = defaultdict(list)
-        self._named: defaultdict[str, list[str]] = defaultdict(list)
+        self._below: defaultdict[str, set[str]] = defaultdict(set)
         for path in later:
-            for name in {posixpath.basename(path), analysis.elves[path].soname or ""}:
-                self._named[name].append(path)
+            for name in {posixpath.basename(path), analysis.elves[path].soname} - {None}:
+                self._below[f"{_NAME}{name}"].add(path)
+        for load in analysis.graph.loads:
+            for path, edges in load.edges.items():
+                self._below[path].update(edge.path for edge in edges if edge.path is not None)
+                self._below[path].update(self._names(edges))
 
     def of_programs(self) -> Iterator[str]:
-        """List what has the name of something that a mapped file of a program's closure needs."""
+        """List the names of what a mapped file of a program's closure needs and the loader does not find."""
         for load in self._analysis.hosts:
             for path in load.edges.keys() & self._mapped:
-                yield from self._by_name(load.edges[path])
+                yield from self._names(load.edges[path])
 
-    def closure(self, paths: Iterable[str]) -> set[str]:
-        """Give these and all that they need, at any remove."""
-        found: set[str] = set()
-        todo = list(paths)
-        while todo:
-            path = todo.pop()
-            if path not in found:
-                for below, edges in self._analysis.linker.load(path).edges.items():
-                    found.add(below)
-                    todo.extend((*self._by_name(edges), *self._opened.get(below, ())))
-        return found
+    def closure(self, starts: Iterable[str]) -> set[str]:
+        """Give these and all that they need, at any remove, with the names on the way."""
+        return set(_walk(starts, self._below, set()))
 
     def roots(self, paths: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Give those that no other of `paths` needs or names, each with what it does; of a circle, the first."""
         for path, by in named_libraries(self._analysis, paths, paths).items():
-            self._opened[by].append(path)
-        below = {path: self.closure([path]).intersection(paths) - {path} for path in paths}
-        needed = set().union(*below.values())
+            self._below[by].add(path)
         seen: set[str] = set()
-        found = {}
-        for path in sorted(paths, key=lambda path: path in needed):
-            if path not in seen:
-                found[path] = tuple(sorted(below[path] - seen))
-                seen |= {path, *below[path]}
-        return found
+        firsts = [path for path in paths if _walk((path,), self._below, seen)]
+        above = self._above(seen)
+        # What no later one reaches either is needed by its own circle at most.
+        seen = set()
+        roots = [path for path in reversed(firsts) if _walk((path,), self._below, seen)][::-1]
+        own = frozenset(paths)
+        circles = {path for path in roots if len(own.intersection(_walk((path,), above, set()))) > 1}
+        roots.sort(key=lambda path: path in circles)
+        seen = set()
+        return {
+            path: tuple(sorted(own.intersection(_walk((path,), self._below, seen)) - {path}))
+            for path in roots
+        }
 
-    def _by_name(self, edges: Iterable[Edge]) -> Iterator[str]:
-        for edge in edges:
-            if edge.path not in self._mapped:
-                yield from self._named.get(edge.needed, ())
+    def _above(self, nodes: Iterable[str]) -> Mapping[str, Iterable[str]]:
+        above: defaultdict[str, list[str]] = defaultdict(list)
+        for node in nodes:
+            for below in self._below.get(node, ()):
+                above[below].append(node)
+        return above
+
+    def _names(self, edges: Iterable[Edge]) -> Iterator[str]:
+        return (_NAME + edge.needed for edge in edges if edge.path not in self._mapped)
 
 
-def _is_found_by_name(analysis: Analysis, path: str) -> bool:
-    """Tell whether the loader finds the library for whatever has its name in NEEDED, wherever that lies."""
-    loader = analysis.linker.loader(analysis.elves[path].abi)
-    folders = (*loader.default, *loader.library_path.replace(";", ":").split(":"))
-    places = {analysis.tree.resolve(folder) for folder in folders if folder.startswith("/")}
-    cached = (analysis.tree.resolve(place) for place in loader.cache.values())
-    return posixpath.dirname(path).partition("/glibc-hwcaps/")[0] in places or path in cached
+def _walk(starts: Iterable[str], below: Mapping[str, Iterable[str]], seen: set[str]) -> list[str]:
+    """Give what was not `seen` of these and of all below them, and add it there."""
+    found = []
+    todo = list(starts)
+    while todo:
+        node = todo.pop()
+        if node not in seen:
+            seen.add(node)
+            found.append(node)
+            todo.extend(below.get(node, ()))
+    return found
+
+
+def _found_by_name(analysis: Analysis, paths: Iterable[str]) -> Iterator[str]:
+    """Give those that the loader finds for whatever has their name in NEEDED, wherever that lies."""
+    tree = analysis.tree
+    places: dict[Abi, set[str | None]] = {}
+    for path in paths:
+        abi = analysis.elves[path].abi
+        if abi not in places:
+            loader = analysis.linker.loader(abi)
+            folders = (*loader.default, *loader.library_path.replace(";", ":").split(":"))
+            places[abi] = {tree.resolve(folder) for folder in folders if folder.startswith("/")}
+            places[abi].update(map(tree.resolve, loader.cache.values()))
+        if not places[abi].isdisjoint((path, posixpath.dirname(path).partition("/glibc-hwcaps/")[0])):
+            yield path

@@ -145,6 +145,8 @@ def _observed(found: Observed) -> dict[str, Any]:
         "opened": dict(found.opened),
         "behind": list(found.behind),
         "unforeseen": list(found.unforeseen),
+        "behind_unforeseen": {path: list(below) for path, below in found.unforeseen.items() if below},
+        "perhaps": list(found.perhaps),
         "elsewhere": list(found.elsewhere),
     }
 

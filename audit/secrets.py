@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
 # So much of one text is looked at; the longest history lines of real images are a few kB.
 MAX_TEXT = 1 << 18
+# So much of all texts of an image; each counts as at least so much, for the time that even an empty one takes.
+MAX_TEXT_IN_ALL = 1 << 20
+LEAST_TEXT = 1 << 6
 # So much of one value tells what it is; so far before an option its command is looked for.
 MAX_VALUE = 200
 MAX_COMMAND = 300
@@ -170,19 +174,41 @@ _LIMIT = re.compile(r"[\d_,.]{1,15}[km]?", re.IGNORECASE)
 _SEPARATOR = re.compile(r"&&|[;|\n]")
 
 
-def secrets_in(text: str) -> Iterator[str]:
-    """Name each likely secret in `text`, such as `NPM_TOKEN` or `a private key`; never its value."""
+def secrets_in(text: str, told: AbstractSet[str] = frozenset()) -> Iterator[str]:
+    """Name each likely secret in `text` once, such as `NPM_TOKEN` or `a private key`; never its value.
+
+    Names that are `told` already are passed over, before their values are looked at.
+    """
     text = text[:MAX_TEXT]
+    known = set(told)
+    for search in (_tokens, _settings, _uses):
+        for what in search(text, known):
+            known.add(what)
+            yield what
+
+
+def _tokens(text: str, known: AbstractSet[str]) -> Iterator[str]:
     for match in _TOKEN.finditer(text):
-        if _UNFILLED_TOKEN.search(match[0]) is None:
-            yield _WORDS[int((match.lastgroup or "t0")[1:])]
+        what = _WORDS[int((match.lastgroup or "t0")[1:])]
+        if what not in known and _UNFILLED_TOKEN.search(match[0]) is None:
+            yield what
+
+
+def _settings(text: str, known: AbstractSet[str]) -> Iterator[str]:
     for pattern in (_SETTING, _OPTION):
         for match in pattern.finditer(text):
-            value = _value(match)
-            if is_secret(match["name"].lstrip("-"), value) and not _TOKEN.search(value):
-                yield match["name"]
+            name = match["name"]
+            if name not in known:
+                value = _value(match)
+                if is_secret(name.lstrip("-"), value) and not _TOKEN.search(value):
+                    yield name
+
+
+def _uses(text: str, known: AbstractSet[str]) -> Iterator[str]:
     for use in _USES:
         for match in use.place.finditer(text):
+            if use.what in known:
+                break
             if use.holds_secret(_value(match)) and use.follows(text, match.start()):
                 yield use.what
 

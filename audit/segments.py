@@ -67,15 +67,19 @@ def misplaced(segments: Sequence[Segment], machine: str) -> Iterator[str]:
 
 
 def _mapped_elsewhere(segment: Segment, loads: Sequence[Segment], page: int) -> Iterator[str]:
-    for load in loads:
-        end = load.address + load.file_size
-        if load.file_size == load.memory_size:
-            end += -end % page  # no zeros are written behind it: the file's own bytes stand there
-        if load.address <= segment.address < end:
-            mapped = load.offset + segment.address - load.address
-            if mapped != segment.offset:
-                yield f"{segment} is mapped from offset {mapped:#x}: what is read there is something else"
-            return
+    for whole_pages in (
+        False,
+        True,
+    ):  # in a segment; else in the rest of its last page, which is mapped with it
+        for load in loads:
+            end = load.address + load.file_size
+            if whole_pages and load.file_size == load.memory_size:  # else zeros are written there
+                end += -end % page
+            if load.address <= segment.address < end:
+                mapped = load.offset + segment.address - load.address
+                if mapped != segment.offset:
+                    yield f"{segment} is mapped from offset {mapped:#x}: what is read there is something else"
+                return
     if loads and segment.type != "PT_TLS":  # without initial values, nothing of it is mapped
         yield f"{segment} lies in no LOAD segment"
 

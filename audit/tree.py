@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ Kind = Literal["file", "dir", "symlink", "other"]
 Form = Literal["image", "tar", "zip", "folder", "file"]
 AnomalyKind = Literal["unsafe-name", "duplicate-name"]
 
+PATH_MAX = 4096  # limits.h, in bytes, with the NUL at the end
 # path_resolution(7): the kernel gives up (ELOOP) after following 40 symlinks.
 MAX_SYMLINKS = 40
 # Names in the targets of symlinks that are followed, in all walks together. A whole Debian takes some 10,000.
@@ -99,7 +101,7 @@ class ImageConfig:
     @property
     def search_path(self) -> tuple[str, ...]:
         """The folders where a bare name is looked up, as execvp(3) does; without PATH those of the engine."""
-        return tuple(self.environment.get("PATH", DEFAULT_PATH).split(":"))
+        return tuple((self.environment.get("PATH") or DEFAULT_PATH).split(":"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,9 +291,9 @@ class Tree:
 def normalise(name: str) -> str | None:
     """Give the absolute path that an archive entry's name stands for, or None when no safe unpacker takes it.
 
-    Unsafe are absolute names, `..`, NUL, and paths longer than PATH_MAX (4096 bytes).
+    Unsafe are absolute names, `..`, NUL, and paths of PATH_MAX bytes or more.
     """
-    if name.startswith("/") or "\0" in name or len(name) >= 4096:
+    if name.startswith("/") or "\0" in name or len(os.fsencode(name)) >= PATH_MAX:
         return None
     parts = [part for part in name.split("/") if part not in ("", ".")]
     return None if ".." in parts else "/" + "/".join(parts)

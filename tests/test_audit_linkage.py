@@ -17,6 +17,7 @@ from audit.readers.folder import read_folder
 from audit.readers.zips import read_zip
 from audit.rules import Finding
 from audit.rules.binding import RULES
+from audit.symbols import Reference
 from audit.tree import Tree
 from tests.audited import zipped
 
@@ -166,6 +167,28 @@ def test_without_an_interpreter_at_hand_the_mathematical_library_is_taken_as_loa
     package = zipped({"module.so": (app / "module.so").read_bytes()})
     found = audit.check(audit.analyse(package, runtime=runtime), RULES)
     assert bool([one for one in found if one.subject == "/action/module.so"]) == missing
+
+
+def test_without_an_interpreter_or_a_system_what_a_module_misses_is_a_warning() -> None:
+    module = (FIXTURES / "trees/symbol-of-a-library-that-is-not-named/app/module.so").read_bytes()
+    findings = audit.check(audit.analyse(zipped({"module.so": module})), RULES)
+    assert [one.rule for one in findings] == ["symbol-from-elsewhere"]
+
+
+def test_a_symbol_is_looked_for_in_no_more_files_than_the_fewer() -> None:
+    bindings = audit.analyse(with_interpreter("all-symbols-found")).bindings
+    looked: list[str] = []
+
+    class Few(dict[str, object]):
+        def __contains__(self, path: object) -> bool:
+            looked.append(str(path))
+            return super().__contains__(path)
+
+    reference = Reference(b"common", None, None, weak=False, function=True)
+    many = dict.fromkeys(map(str, range(1000)))
+    crowded = replace(bindings, _by_name={b"common": many}, offers={})
+    assert crowded.offering(reference, Few()) is None
+    assert len(looked) == 0
 
 
 def test_extension_modules_take_symbols_from_a_python_and_not_from_any_program() -> None:

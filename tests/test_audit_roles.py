@@ -18,7 +18,7 @@ FOR_ARM = content("wrong-machine-passed-over/arm/liba.so")
 PROGRAM = content("wrong-machine-passed-over/app/prog")
 PIE = (FILES / "pie").read_bytes()
 MACHINE_AT, OSABI_AT = 18, 7
-CUDA, AMDGPU, FREEBSD = 190, 224, 9
+CUDA, AMDGPU, AARCH64, FREEBSD = 190, 224, 183, 9
 ET_EXEC_AT, ET_EXEC = 16, 2
 PT_NULL, PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_GNU_STACK = 0, 1, 2, 3, 0x6474E551
 
@@ -42,29 +42,55 @@ def findings(files: dict[str, bytes]) -> set[tuple[str, str]]:
     return {(one.rule, one.subject) for one in audit.check(audit.analyse(zipped(files)))}
 
 
+I386 = content("wrong-class-passed-over/m32/liba.so")
+
+
 @pytest.mark.parametrize(
-    "other",
-    [FOR_ARM, with_number(LIBRARY, "<B", OSABI_AT, FREEBSD)],
-    ids=["another processor", "another system"],
+    ("folder", "other"),
+    [
+        ("linux-arm64", FOR_ARM),
+        ("prebuilds/linux-aarch64", FOR_ARM),
+        ("lib/x86", I386),
+        ("usr/lib/i386-linux-gnu", I386),
+        ("freebsd-x86-64", with_number(LIBRARY, "<B", OSABI_AT, FREEBSD)),
+    ],
 )
-def test_a_library_that_stands_beside_its_namesake_for_this_platform_is_a_note(other: bytes) -> None:
-    files = {"prog": PROGRAM, "linux-x86-64/libx.so": LIBRARY, "other/libx.so": other}
+def test_a_library_in_a_folder_for_another_platform_beside_its_namesake_for_this_one_is_a_note(
+    folder: str, other: bytes
+) -> None:
+    path = f"/{folder}/libx.so"
+    files = {"prog": PROGRAM, "linux-x86-64/libx.so": LIBRARY, path[1:]: other}
     analysis = audit.analyse(zipped(files))
-    assert [*analysis.platforms] == ["/other/libx.so"]
-    assert "/other/libx.so" not in analysis.elves
+    assert [*analysis.platforms] == [path]
+    assert path not in analysis.elves
     (note,) = (one for one in audit.check(analysis) if one.rule == "foreign-file")
-    assert "/other/libx.so" in note.message
-    assert {rule for rule, subject in findings(files) if subject == "/other/libx.so"} == set()
+    assert path in note.message
+    assert {rule for rule, subject in findings(files) if subject == path} == set()
 
 
-def test_a_library_for_another_processor_without_a_namesake_is_an_error() -> None:
-    files = {"prog": PROGRAM, "libx.so": LIBRARY, "other/liby.so": FOR_ARM}
-    assert ("wrong-architecture", "/other/liby.so") in findings(files)
+@pytest.mark.parametrize(
+    ("path", "other"),
+    [
+        ("arm64/liby.so", FOR_ARM),  # no namesake
+        ("b/libx.so", FOR_ARM),  # no folder for it
+        ("linux-x86_64/libx.so", I386),  # a folder for another one
+        ("linux-x86_64/libx.so", FOR_ARM),
+    ],
+)
+def test_a_library_for_another_processor_anywhere_else_is_an_error(path: str, other: bytes) -> None:
+    files = {"prog": PROGRAM, "a/libx.so": LIBRARY, path: other}
+    assert ("wrong-architecture", f"/{path}") in findings(files)
+
+
+def test_the_libraries_of_a_program_for_another_processor_are_not_to_be_left_out() -> None:
+    program = with_number(PROGRAM, "<H", MACHINE_AT, AARCH64)
+    files = {"a/prog": PROGRAM, "libx.so": LIBRARY, "b/tool": program, "aarch64/libx.so": FOR_ARM}
+    assert [*audit.analyse(zipped(files)).platforms] == []
 
 
 def test_a_package_with_each_library_for_several_platforms_is_judged_for_the_most_usual_one() -> None:
-    analysis = audit.analyse(zipped({"arm/libx.so": FOR_ARM, "x86/libx.so": LIBRARY}))
-    assert (str(analysis.expected), [*analysis.platforms]) == ("x86-64", ["/arm/libx.so"])
+    analysis = audit.analyse(zipped({"aarch64/libx.so": FOR_ARM, "x86_64/libx.so": LIBRARY}))
+    assert (str(analysis.expected), [*analysis.platforms]) == ("x86-64", ["/aarch64/libx.so"])
     (note,) = (one for one in audit.check(analysis) if one.rule == "foreign-file")
     assert note.remedy == "leave them out (without --runtime it is taken for x86-64)"
 
@@ -76,6 +102,8 @@ def test_the_code_of_a_gpu_is_not_taken_for_a_library_of_the_system(name: str, m
     analysis = audit.analyse(zipped(files))
     assert [*analysis.elves] == ["/prog"]
     assert {subject for _, subject in findings(files)} & {f"/{name}"} == set()
+    library = {"prog": PROGRAM, "libgpu.so": files[name]}
+    assert ("wrong-architecture", "/libgpu.so") in findings(library)
 
 
 STATIC = with_number(without_headers(LIBRARY, PT_DYNAMIC, PT_INTERP), "<H", ET_EXEC_AT, ET_EXEC)
@@ -128,6 +156,13 @@ def test_debug_information_beside_its_program_is_not_judged_as_one(tmp_path: Pat
     assert ([*found.loaded], [*found.companions], [*found.platforms]) == (["/a"], ["/a.debug"], [])
 
 
+@pytest.mark.parametrize("name", ["lib.so", "m.cpython-311-x86_64-linux-gnu.so", "lib.so.1"])
+def test_debug_information_in_the_place_of_a_library_is_an_error(name: str) -> None:
+    companion = (FILES / "objcopy.debug").read_bytes()
+    assert ("malformed-elf", f"/{name}") in findings({name: companion})
+    assert findings({f"usr/lib/debug/{name}": companion, f"{name}.debug": companion}) == set()
+
+
 def test_a_static_program_at_any_address_is_a_program() -> None:
     static = without_headers(PIE, PT_INTERP)
     analysis = audit.analyse(zipped({"tool": static, "liba.so": LIBRARY}))
@@ -153,6 +188,13 @@ def test_data_that_begins_as_an_elf_file_and_is_named_like_none_is_not_judged() 
     tree = zipped(dict.fromkeys(names, LIBRARY[:200]))
     found = {one.subject for one in audit.check(audit.analyse(tree)) if one.rule == "malformed-elf"}
     assert found == {"/bin/tool", "/lib/libx.so.1", "/addon.node"}
+
+
+def test_a_namesake_for_another_processor_is_not_the_library_that_is_missed() -> None:
+    files = {"app/lib/liba.so": FOR_ARM, "app/bin/prog": PROGRAM}
+    messages = [one.message for one in audit.check(audit.analyse(zipped(files))) if "liba.so" in one.message]
+    assert messages
+    assert not any("it lies at" in message for message in messages)
 
 
 def test_of_a_library_that_lies_elsewhere_in_the_package_the_way_there_is_told() -> None:

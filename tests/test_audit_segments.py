@@ -88,6 +88,13 @@ def test_the_rest_of_a_page_is_mapped_with_it_unless_zeros_are_written_there(
     assert (not list(misplaced((FIRST, load, dynamic), "x86-64"))) == mapped
 
 
+def test_a_table_belongs_to_the_segment_that_holds_it_and_not_to_the_rest_of_a_page_before_it() -> None:
+    before = SECOND._replace(file_size=0x100, memory_size=0x100)
+    after = SECOND._replace(offset=0x1800, address=0x3200, file_size=0x100, memory_size=0x100)
+    dynamic = Segment("PT_DYNAMIC", 6, 0x1810, 0x3210, 0x40, 0x40, 8)
+    assert not [words for words in misplaced((FIRST, before, after, dynamic), "x86-64") if "DYNAMIC" in words]
+
+
 def test_load_segments_ascend() -> None:
     assert "must ascend" in "; ".join(misplaced((SECOND, FIRST), "x86-64"))
 

@@ -84,6 +84,20 @@ def test_a_part_of_a_split_zip_says_that_the_parts_are_to_be_joined(part: bytes,
         read(place)
 
 
+def test_a_numbered_zip_whose_entries_would_begin_before_it_is_refused_in_words(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a", b"a")
+    raw = bytearray(file.getvalue())
+    end = raw.index(b"PK\5\6")
+    struct.pack_into("<H", raw, end + 4, 1)
+    (offset,) = struct.unpack_from("<I", raw, end + 16)
+    struct.pack_into("<I", raw, end + 16, offset + 10_000)
+    (tmp_path / "x.zip").write_bytes(raw)
+    with pytest.raises(UnreadableTargetError):
+        read(tmp_path / "x.zip")
+
+
 def test_a_whole_zip_that_is_numbered_as_a_second_part_is_read(tmp_path: Path) -> None:
     content = stored()
     (tmp_path / "x.zip").write_bytes(patched(content, content.index(END) + 4, "<2H", 1, 1))
@@ -142,9 +156,13 @@ def test_a_file_of_another_kind_is_not_taken_for_a_tar(content: bytes, tmp_path:
         read(tmp_path / "x")
 
 
-@given(content=st.binary(min_size=512, max_size=512))
-def test_random_bytes_are_no_header_of_a_tar(content: bytes) -> None:
-    assert not is_tar_header(content)
+@given(content=st.binary(min_size=512, max_size=512), number=st.integers(0, 0o777777))
+def test_random_bytes_with_another_sum_are_no_header_of_a_tar(content: bytes, number: int) -> None:
+    block = content[:148] + b"%06o\0 " % number + content[156:]
+    unsigned, signed = tarfile.calc_chksums(block)  # type: ignore[attr-defined]
+    assert is_tar_header(block) == (number in (unsigned, signed))
+    right = content[:148] + b"%06o\0 " % unsigned + content[156:]
+    assert is_tar_header(right)
 
 
 @pytest.mark.parametrize("dot", ["", "./"])

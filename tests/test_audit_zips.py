@@ -195,6 +195,14 @@ def test_damage_behind_the_part_that_rules_look_at_is_found(
         assert found == ([] if harmed == content else [f"/{name}"])
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_an_entry_that_claims_to_be_empty_and_has_a_checksum_is_damaged(method: int) -> None:
+    raw = bytearray(zipped(("lib/a.so", ELF), ("b", b""), method=method))
+    struct.pack_into("<I", raw, raw.index(b"PK\x01\x02") + 24, 0)  # its size in the directory
+    tree = read_zip(io.BytesIO(bytes(raw)), "x.zip")
+    assert [*damage(tree, checkable(tree, tree.entries))] == ["/lib/a.so"]
+
+
 def test_what_was_read_to_its_end_is_not_inflated_again_to_be_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -73,7 +73,7 @@ def read_to_end(content: IO[bytes] | Inflated) -> int:
 
 
 class _Mark(NamedTuple):
-    """A place in a member: what was inflated before it, and where its packed bytes go on."""
+    """A place in a member: how much was inflated before it, and with what to go on; `inflater` is None at its start."""
 
     at: int
     packed_at: int
@@ -94,8 +94,7 @@ class Inflated:
         self._next = FIRST_BYTES
         self._crc = 0
         self._ended = member.file_size == 0
-        self._marks: list[_Mark] = []
-        self._mark()
+        self._marks = [_Mark(0, packed.tell(), None, b"", 0)]
 
     def seek(self, at: int) -> None:
         """Go to byte `at`; inflates at most what lies between the last mark before it and there, if it was there."""
@@ -112,7 +111,7 @@ class Inflated:
     def _go_to(self, mark: _Mark) -> None:
         self._packed.seek(mark.packed_at)
         self.at, self._pending, self._crc = mark.at, mark.pending, mark.crc
-        self._inflater = mark.inflater.copy()
+        self._inflater = mark.inflater.copy() if mark.inflater is not None else inflater(RAW)
         self._ended = self.member.file_size == 0
 
     def read(self, length: int) -> bytes:
@@ -146,6 +145,8 @@ class Inflated:
             self._crc = zlib.crc32(found, self._crc)
             whole = self._inflater.eof or self.at >= self.member.file_size
             self._ended = whole or (over and not found)
+        if self._ended:
+            self._inflater = None  # some 50 kB
         if self._ended and self._crc != self.member.CRC:
             raise BadZipFile(f"Bad CRC-32 for file {self.member.filename!r}")
         if self.at >= self._marks[-1].at + MARK_BYTES and not self._ended:

@@ -61,8 +61,9 @@ def check_whole(
     """
     if not record or not record[DISK] or not members:
         return
-    file.seek(min(member.header_offset for member in members))
-    if len({member.volume for member in members}) > 1 or file.read(len(_LOCAL_HEADER)) != _LOCAL_HEADER:
+    first = min(member.header_offset for member in members)
+    file.seek(max(0, first))
+    if first < 0 or len({member.volume for member in members}) > 1 or file.read(len(_LOCAL_HEADER)) != _LOCAL_HEADER:
         raise _a_part(name)
 
 

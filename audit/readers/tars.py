@@ -13,7 +13,7 @@ from audit.errors import TooLargeError, UnreadableEntryError, UnreadableTargetEr
 from audit.readers import gunzip
 from audit.readers.builder import MAX_ENTRIES, TreeBuilder, most_from
 from audit.readers.inflate import InflateError
-from audit.tree import Entry, Tree
+from audit.tree import PATH_MAX, Entry, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,6 @@ MAX_TAR_HEADER = 1 << 20
 # All of them together: a file's takes about 100 bytes. Global ones are kept, so they are looked at less kindly.
 MAX_TAR_HEADERS = 32 << 20
 MAX_GLOBAL_HEADERS = 1 << 20
-PATH_MAX = 4096
 
 # What tarfile and zlib raise on what is damaged or makes no sense.
 DAMAGE = (

@@ -213,6 +213,8 @@ class _Content:
             self.part(size, size)
         with self._damage_told():
             length = self.inflated if self.buffer is not None else read_to_end(self.source)
+            if not size and self.member.CRC:  # zipfile compares none where nothing is read
+                raise zipfile.BadZipFile("Bad CRC-32: it is not empty")
             if length < size:
                 raise zipfile.BadZipFile(f"it ends after {length:,} of {size:,} bytes")
         self.whole = True

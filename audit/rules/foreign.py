@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from audit.machine_flags import other_system
+from audit.roles import LIBRARY_NAME
 from audit.rules.rule import Rule, Severity, Verdict
 from audit.rules.wording import counted, some
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from audit.analysis import Analysis
 
 SHOWN = 3
-# What a name must look like for something to dlopen it, or to find it for a NEEDED.
-LIBRARY_NAME = re.compile(r"\.so(\.\d+)*$")
 
 
 def _foreign_library(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:

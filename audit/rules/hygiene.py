@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from audit.accounts import Kind, accounts, id_of
 from audit.rules.rule import Rule, Severity, Verdict
 from audit.rules.wording import counted, some
-from audit.secrets import is_secret, secrets_in
+from audit.secrets import LEAST_TEXT, MAX_TEXT, MAX_TEXT_IN_ALL, is_secret, secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -118,18 +118,22 @@ def _secret(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     config = analysis.target.config
     remedy = "revoke it, and pass it at build time as a secret mount, at run time as a parameter"
     seen: set[str] = set()
+    room = MAX_TEXT_IN_ALL
     places = (
         *((f"env {name}", "", name, value) for name, value in config.environment.items()),
         *((f"label {name}", "", name, value) for name, value in config.labels.items()),
         *(("history", f"in step {at}, ", "", line) for at, line in enumerate(config.history, 1)),
     )
     for place, step, name, text in places:
-        found = dict.fromkeys((*secrets_in(text), *([name] if is_secret(name, text) else [])))
         # ENV and LABEL stand in the history as well: one report is enough.
-        new = [what for what in found if not (what in seen and place == "history")]
+        told = seen if place == "history" else frozenset[str]()
+        found = dict.fromkeys(secrets_in(text[:room], told) if room else ())
+        room = max(0, room - min(max(len(text), LEAST_TEXT), MAX_TEXT))
+        if is_secret(name, text):
+            found[name] = None
         seen.update(found)
-        if new:
-            words = ", ".join(new)
+        if found:
+            words = ", ".join(found)
             message = f"{step}looks like a secret: {words} (its value is not repeated here)"
             yield Verdict(place, message, remedy, about=words)
 

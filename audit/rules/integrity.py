@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from audit.elf import Elf
 from audit.machine_flags import calling, other_system, usual_calling
 from audit.records import record_faults
+from audit.roles import is_named_as_debug
 from audit.rules.rule import Rule, Severity, Verdict
 from audit.rules.wording import counted, some
 from audit.sections import is_debug_companion, past_end
@@ -28,8 +29,13 @@ def _malformed_elf(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdi
     """A file that begins as an ELF file must be whole (gABI, chapters 4 and 5)."""
     remedy = "copy or build it again; it was cut short or altered"
     for path, broken in analysis.broken.items():
-        if broken.readable and not _is_companion(analysis, path) and _is_native(analysis, path):
+        if broken.readable and _is_native(analysis, path) and not _is_companion(analysis, path):
             yield Verdict(path, broken.reason, remedy)
+    for path in (*analysis.companions, *analysis.broken):
+        if _is_companion(analysis, path) and _is_native(analysis, path) and not is_named_as_debug(path):
+            yield Verdict(
+                path, "it holds debug information only, and nothing to load", "fetch or build the file itself"
+            )
     for path, elf in analysis.elves.items():
         for defect in elf.defects:
             yield Verdict(path, defect, remedy, about=re.sub(r"\d+", "#", defect))
@@ -171,7 +177,8 @@ RULES = (
         key="malformed-elf",
         severity=Severity.ERROR,
         judge=_malformed_elf,
-        means="a file begins as an ELF file and is cut short or contradicts itself",
+        means="a file that is executable or named like a library begins as an ELF file, and is cut short, "
+        "contradicts itself, or holds debug information only",
         matters="the loader refuses it, or maps garbage",
         mend="copy, build or fetch it again",
         source="gABI chapters 4 and 5",

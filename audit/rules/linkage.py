@@ -6,6 +6,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
+from audit.elf import Elf
 from audit.rules.rule import Rule, Severity, Verdict
 
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ def _unresolved_needed(analysis: Analysis, _: Mapping[str, float]) -> Iterator[V
     if left is not None:
         system = f"--runtime {left.likely or 'IMAGE'}"
         remedy = f"ship it with an $ORIGIN RUNPATH; or, where the system has it, name that: {system}"
-    namesakes = {posixpath.basename(path): path for path in analysis.elves}
+    namesakes = {(elf.abi, posixpath.basename(path)): path for path, elf in analysis.elves.items()}
     for path, edges in analysis.graph.edges.items():
         for edge in edges:
             if edge.path is None and not (left and left.covers(path, edge.needed)):
-                there = None if edge.problem else namesakes.get(edge.needed)
+                elf = analysis.linker.elf(path)
+                abi = elf.abi if isinstance(elf, Elf) else None
+                there = None if edge.problem or abi is None else namesakes.get((abi, edge.needed))
                 why = edge.problem or "not found by any rule of ld.so(8)"
                 yield Verdict(
                     path,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from audit.rules.rule import Rule, Severity, Verdict
 from audit.rules.wording import counted, some
+from audit.tree import PATH_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 
 
 SHOWN = 3
-PATH_MAX = 4096  # limits.h, in bytes
 
 # What makes a name unsafe, as audit.tree.normalise has it, and how to say it.
 _FAULTS: tuple[tuple[Callable[[str], bool], str], ...] = (
@@ -22,7 +23,7 @@ _FAULTS: tuple[tuple[Callable[[str], bool], str], ...] = (
     (lambda name: name.startswith("/"), "is absolute"),
     (lambda name: ".." in name.split("/"), "holds .."),
     (lambda name: "\0" in name, "holds NUL"),
-    (lambda name: len(name) >= PATH_MAX, "is too long"),
+    (lambda name: len(os.fsencode(name)) >= PATH_MAX, "is too long"),
 )
 
 
