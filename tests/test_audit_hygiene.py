@@ -3,7 +3,8 @@
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import audit
 from audit.readers.image import read_image
 from audit.rules import hygiene, owners
+from audit.secrets import LEAST_TEXT, MAX_TEXT_IN_ALL, secrets_in
 
 RULES = (*hygiene.RULES, *owners.RULES)
 
@@ -150,6 +152,29 @@ def test_a_secret_is_named_and_not_repeated(where: dict[str, Any], words: str) -
     assert message.startswith(words)
     assert "hunter2" not in message
     assert AWS_KEY not in message
+
+
+# Many texts that are long, and many that are short.
+TOO_MUCH = {"long": (40, "password=" * 10_000), "short": (20_000, "x")}
+
+
+@pytest.mark.parametrize(("count", "text"), TOO_MUCH.values(), ids=TOO_MUCH)
+def test_of_all_texts_of_an_image_a_bounded_part_is_looked_at(
+    count: int, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+
+    def counting(text: str, told: AbstractSet[str]) -> Iterator[str]:
+        looked.append(len(text))
+        return secrets_in(text, told)
+
+    monkeypatch.setattr(hygiene, "secrets_in", counting)
+    env = ["DB=postgres://u:hunter2@db/x", *(f"E{at}={text}" for at in range(count)), "DB_PASSWORD=x1"]
+    tree = image(Env=env, history=[{"created_by": text}] * count)
+    subjects = [finding.subject for finding in audit.check(audit.analyse(tree), RULES)]
+    assert sum(looked) <= MAX_TEXT_IN_ALL
+    assert len(looked) <= MAX_TEXT_IN_ALL // LEAST_TEXT
+    assert {"env DB", "env DB_PASSWORD"} <= set(subjects)  # the name of a setting is always looked at
 
 
 def test_a_secret_that_history_repeats_is_one_finding() -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -186,6 +187,53 @@ def test_what_an_unforeseen_library_names_goes_with_it_and_of_a_circle_one_is_to
     tree = grown(tmp_path, {"x/first.so": first, "x/second.so": second})
     finding = findings(tree, "/app/prog", "/x/first.so", "/x/second.so")["mapped-unforeseen"]
     assert finding.message.endswith(": /x/first.so and 1 that it needs")
+
+
+def test_what_a_circle_needs_goes_with_the_circle_though_its_path_comes_first(tmp_path: Path) -> None:
+    names = {"x/b.so": b"c.so", "x/c.so": b"b.so a.so", "x/a.so": b"no.so"}
+    tree = grown(tmp_path, {path: FORGOTTEN + b"\0" + name for path, name in names.items()})
+    finding = findings(tree, "/app/prog", *(f"/{path}" for path in names))["mapped-unforeseen"]
+    assert finding.message.endswith(": /x/b.so and 2 that it needs")
+
+
+CHAIN = 2000
+
+
+@pytest.mark.parametrize("circle", [False, True])
+def test_a_chain_of_libraries_takes_no_longer_than_its_length(*, circle: bool, tmp_path: Path) -> None:
+    names = [f"l{at}.so" for at in range(CHAIN)]
+    links = dict(zip(names, [*names[1:], names[0] if circle else "no.so"], strict=True))
+    tree = grown(tmp_path, {f"x/{name}": FORGOTTEN + f"\0{below}".encode() for name, below in links.items()})
+    seen = Observation(name="o", paths=("/app/prog", *(f"/x/{name}" for name in names)))
+    analysis = audit.analyse(tree, observation=seen)
+    assert analysis.reach.dlopen == {}
+    start = time.process_time()
+    assert analysis.observed is not None
+    assert time.process_time() - start < 3
+    assert [(root, len(below)) for root, below in analysis.observed.unforeseen.items()] == [
+        ("/x/l0.so", CHAIN - 1)
+    ]
+
+
+def test_whether_the_loader_finds_many_libraries_by_name_is_looked_up_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [f"/usr/lib/l{at}.so" for at in range(50)]
+    tree = grown(tmp_path, {path[1:]: FORGOTTEN for path in paths})
+    seen = Observation(name="o", paths=("/app/prog", "/tmp/y.so", *paths))
+    analysis = audit.analyse(tree, observation=seen)
+    assert len(analysis.reach.unreached) == len(paths)
+    asked: list[str] = []
+    resolve = audit.Tree.resolve
+
+    def counting(tree: audit.Tree, path: str) -> str | None:
+        asked.append(path)
+        return resolve(tree, path)
+
+    monkeypatch.setattr(audit.Tree, "resolve", counting)
+    assert analysis.observed is not None
+    assert analysis.observed.perhaps == tuple(sorted(paths))
+    assert asked.count("/usr/lib") == 1
 
 
 def test_many_unforeseen_libraries_are_one_finding_with_their_count(tmp_path: Path) -> None:

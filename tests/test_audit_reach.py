@@ -161,6 +161,23 @@ def test_a_hostile_file_takes_no_longer_than_its_length(file: str, piece: bytes,
     assert time.process_time() - start < 5
 
 
+def test_a_name_that_many_libraries_share_takes_no_longer_however_often_it_comes(tmp_path: Path) -> None:
+    libraries = {f"l{at}/x.so": LIBRARY for at in range(500)}
+    analysis = analysed(tmp_path, {**libraries, "x.py": b"x.so\n" * named._MAX_NAMES_IN_ALL})
+    start = time.process_time()
+    assert analysis.reach.dlopen == {f"/{path}": "/x.py" for path in libraries}
+    assert time.process_time() - start < 5
+
+
+def test_a_library_names_others_of_its_name_and_is_named_by_a_later_file(tmp_path: Path) -> None:
+    own = LIBRARY + b"\0x.so\0"
+    analysis = analysed(tmp_path, {"a/x.so": own, "b/x.so": LIBRARY, "c/y.so": own})
+    libraries = ["/a/x.so", "/b/x.so"]
+    assert named.named_libraries(analysis, libraries, ["/a/x.so"]) == {"/b/x.so": "/a/x.so"}
+    found = named.named_libraries(analysis, libraries, ["/a/x.so", "/c/y.so"])
+    assert found == {"/a/x.so": "/c/y.so", "/b/x.so": "/a/x.so"}
+
+
 def test_of_more_names_than_any_target_has_the_rest_is_not_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,23 @@ def test_a_report_with_what_was_observed_is_as_the_schema_says() -> None:
     assert "/app/libforgotten.so" in document["observed"]["never"]
 
 
+def test_what_was_observed_is_told_with_all_that_is_below_and_what_may_be(tmp_path: Path) -> None:
+    library = (TREES.parent / "linkage/trees/reached-named-and-forgotten/app/libforgotten.so").read_bytes()
+    files = {"x/a.so": library + b"\0b.so", "x/b.so": library, "x/c.so": library, "usr/lib/d.so": library}
+    for path, content in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    seen = audit.Observation(name="o", paths=("/elsewhere.so", *sorted(f"/{path}" for path in files)))
+    document = audit.as_json(*audit.judge(audit.analyse(audit.read(tmp_path), observation=seen)))
+    valid([document])
+    observed = document["observed"]
+    assert observed["unforeseen"] == ["/x/a.so", "/x/c.so"]
+    assert observed["behind_unforeseen"] == {"/x/a.so": ["/x/b.so"]}
+    assert observed["perhaps"] == ["/usr/lib/d.so"]
+    described = DESCRIBED["$defs"]["report"]["properties"]["observed"]["properties"]
+    assert observed.keys() == described.keys()
+
+
 def test_the_schema_knows_every_key_of_a_report() -> None:
     keys = audit.as_json(*bad()).keys()
     assert keys - DESCRIBED["$defs"]["report"]["properties"].keys() == set()

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from audit import secrets
 from audit.secrets import MAX_TEXT, is_secret, secrets_in
 
 AWS_KEY = "AKIA" + "IOSFODNN7EXAMPLE"
@@ -256,6 +257,28 @@ def test_what_is_a_secret_in_a_text_is_named_once(text: str, what: str) -> None:
 @pytest.mark.parametrize("text", NO_TEXTS)
 def test_what_only_looks_like_a_secret_in_a_text_is_left_alone(text: str) -> None:
     assert list(secrets_in(text)) == []
+
+
+REPEATED = ("PASSWORD=a1 ", "--password a1 ", "sshpass -p a1 x;", f"glpat-{MIXED[:20]} ")
+
+
+@pytest.mark.parametrize("piece", REPEATED)
+def test_a_name_is_told_once_and_its_other_values_are_not_looked_at(
+    piece: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    is_harmless = secrets._is_harmless
+
+    def counting(value: str) -> bool:
+        asked.append(value)
+        return is_harmless(value)
+
+    monkeypatch.setattr(secrets, "_is_harmless", counting)
+    (what,) = secrets_in(piece * 1000)
+    assert len(asked) <= 2
+    asked.clear()
+    assert list(secrets_in(piece * 1000, {what})) == []
+    assert len(asked) <= 1
 
 
 @pytest.mark.parametrize("piece", HOSTILE)

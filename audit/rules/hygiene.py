@@ -133,9 +133,8 @@ def _secret(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
             found[name] = None
         seen.update(found)
         if found:
-            words = ", ".join(found)
-            message = f"{step}looks like a secret: {words} (its value is not repeated here)"
-            yield Verdict(place, message, remedy, about=words)
+            message = f"{step}looks like a secret: {some([*found], SHOWN)} (its value is not repeated here)"
+            yield Verdict(place, message, remedy, about=", ".join(found))
 
 
 def system_files(analysis: Analysis) -> Iterator[tuple[str, Entry]]:
@@ -190,7 +189,8 @@ RULES = (
         key="secret",
         severity=Severity.WARNING,
         judge=_secret,
-        means="the environment, a label or the history of the image holds what looks like a key, token or password",
+        means="the environment, a label or the history of the image, in their first MiB, holds what looks like a key, "
+        "token or password",
         matters="whoever may pull the image can read it with `docker inspect` or `docker history`, also after it was "
         "deleted in a later layer",
         mend="revoke it; pass secrets to a build with RUN --mount=type=secret, to a container as parameters",
