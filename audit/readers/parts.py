@@ -63,7 +63,11 @@ def check_whole(
         return
     first = min(member.header_offset for member in members)
     file.seek(max(0, first))
-    if first < 0 or len({member.volume for member in members}) > 1 or file.read(len(_LOCAL_HEADER)) != _LOCAL_HEADER:
+    if (
+        first < 0
+        or len({member.volume for member in members}) > 1
+        or file.read(len(_LOCAL_HEADER)) != _LOCAL_HEADER
+    ):
         raise _a_part(name)
 
 
