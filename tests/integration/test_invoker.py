@@ -224,9 +224,10 @@ def test_a_signal_removes_the_container(
     number: signal.Signals, client: docker.DockerClient, image: Image
 ) -> None:
     program = f"""
-        import time
+        import signal, time
         from images import engine
         from images.container import Limits, started
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
         with started(engine.connect(), {image('["sleep", "60"]')!r}, limits=Limits()) as running:
             print(running.container.id, flush=True)
             time.sleep(60)
