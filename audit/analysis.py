@@ -35,12 +35,12 @@ from audit.system import left_to_system
 from audit.tree import inside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from audit.binding import Bindings
     from audit.cut import CutPlan
     from audit.duplicates import Duplicates
-    from audit.graph import Load
+    from audit.graph import Edge, Load
     from audit.hardening import Hardening
     from audit.leftovers import Leftover
     from audit.links import BadLink
@@ -145,6 +145,15 @@ class Analysis:
     def left_to_system(self) -> LeftToSystem | None:
         """What a package without a runtime leaves to the system it will run in; None where a system is known."""
         return left_to_system(self)
+
+    @property
+    def unresolved(self) -> Iterator[tuple[str, Edge]]:
+        """What is found by no rule of the loader nor left to the system, each with the file that needs it."""
+        left = self.left_to_system
+        for path, edges in self.graph.edges.items():
+            for edge in edges:
+                if edge.path is None and not (left and left.covers(path, edge.needed)):
+                    yield path, edge
 
     @cached_property
     def observed(self) -> Observed | None:

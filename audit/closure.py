@@ -21,17 +21,13 @@ from audit.graph import Broken, Linker
 from audit.ldcache import CACHE
 from audit.loader import How
 from audit.readers.folder import read_folder
-from audit.tree import parents
+from audit.tree import MAX_INTERPRETERS, parents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from audit.graph import Edge
     from audit.tree import Tree
-
-# execve(2): the kernel reads this much of a script's first line; and it follows at most four interpreters.
-MAX_SHEBANG_BYTES = 256
-MAX_INTERPRETERS = 4
 
 
 def closure(tree: Tree, entry_points: Iterable[str]) -> frozenset[str]:
@@ -89,7 +85,7 @@ class _Closure:
             self._load(real)
         elif isinstance(elf, Broken):
             self.missing[f"{path} ({elf.reason})"] = None
-        elif (words := self._shebang(real)) and depth < MAX_INTERPRETERS:
+        elif (words := self.tree.shebang(real)) and depth < MAX_INTERPRETERS:
             self._enter(words[0], depth + 1)
             if posixpath.basename(words[0]) == "env":
                 self._enter(self._on_path(words[1:]), depth + 1)
@@ -111,10 +107,6 @@ class _Closure:
         self.opened.add(edge.opened)
         if edge.how is How.CACHE:
             self.opened.add(CACHE)
-
-    def _shebang(self, real: str) -> list[str]:
-        head = self.tree.read(real, MAX_SHEBANG_BYTES) or b""
-        return os.fsdecode(head[2:].split(b"\n")[0]).split() if head.startswith(b"#!") else []
 
     def _on_path(self, words: Sequence[str]) -> str:
         """Find the program that env(1) would start: the first word that is no option or assignment."""

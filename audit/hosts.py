@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from audit.elf import Elf
 from audit.errors import UnreadableEntryError
 from audit.named import named_libraries
+from audit.tree import MAX_INTERPRETERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,9 +34,6 @@ _STARTERS = {
     "supervisord",
     "systemd",
 }
-# execve(2): the kernel reads this much of a script's first line, and follows four interpreters.
-_MAX_SHEBANG_BYTES = 256
-_MAX_INTERPRETERS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +139,7 @@ def _started(analysis: Analysis, word: str) -> list[str]:
     """Give what running `word` comes to, as execvp(3) and execve(2) would: scripts, and an ELF program last."""
     tree = analysis.tree
     chain: list[str] = []
-    for _ in range(_MAX_INTERPRETERS + 1):
+    for _ in range(MAX_INTERPRETERS + 1):
         folders = tree.config.search_path
         places = [posixpath.join(tree.config.working_dir or "/", word)]
         if "/" not in word:
@@ -153,7 +150,7 @@ def _started(analysis: Analysis, word: str) -> list[str]:
         chain.append(real)
         if isinstance(analysis.linker.elf(real), Elf):
             break
-        words = os.fsdecode(_head(analysis, real)).split()
+        words = _shebang(analysis, real)
         if not words:
             break
         if posixpath.basename(words[0]) == "env" and len(words) > 1:
@@ -164,9 +161,8 @@ def _started(analysis: Analysis, word: str) -> list[str]:
     return chain
 
 
-def _head(analysis: Analysis, real: str) -> bytes:
+def _shebang(analysis: Analysis, real: str) -> list[str]:
     try:
-        head = analysis.tree.read(real, _MAX_SHEBANG_BYTES) or b""
-    except UnreadableEntryError:
-        return b""
-    return head[2:].split(b"\n")[0] if head.startswith(b"#!") else b""
+        return analysis.tree.shebang(real)
+    except UnreadableEntryError:  # the rule of unreadable entries says so
+        return []

@@ -109,12 +109,9 @@ def _libraries(analysis: Analysis) -> str:
 
 
 def _unresolved(analysis: Analysis) -> str:
-    left = analysis.left_to_system
     users: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for path, edges in analysis.graph.edges.items():
-        for edge in edges:
-            if edge.path is None and not (left and left.covers(path, edge.needed)):
-                users[edge.needed, edge.problem or "not found"].append(path)
+    for path, edge in analysis.unresolved:
+        users[edge.needed, edge.problem or "not found"].append(path)
     rows = [
         (shorten(needed, 28), shorten(why, 26), f"{len(paths):,}", shorten(paths[0], 30))
         for (needed, why), paths in users.items()

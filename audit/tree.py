@@ -21,6 +21,9 @@ Form = Literal["image", "tar", "zip", "folder", "file"]
 AnomalyKind = Literal["unsafe-name", "duplicate-name"]
 
 PATH_MAX = 4096  # limits.h, in bytes, with the NUL at the end
+# execve(2): the kernel reads this much of a script's first line, and follows at most four interpreters.
+MAX_SHEBANG_BYTES = 256
+MAX_INTERPRETERS = 4
 # path_resolution(7): the kernel gives up (ELOOP) after following 40 symlinks.
 MAX_SYMLINKS = 40
 # Names in the targets of symlinks that are followed, in all walks together. A whole Debian takes some 10,000.
@@ -230,6 +233,15 @@ class Tree:
             return None
         with self.entries[real].open() as content:
             return content.read(limit)
+
+    def shebang(self, path: str) -> list[str]:
+        """Give the words behind `#!` in the file that `path` leads to; none where it is no script.
+
+        Raises:
+            UnreadableEntryError: the file is there and cannot be read.
+        """
+        head = self.read(path, MAX_SHEBANG_BYTES) or b""
+        return os.fsdecode(head[2:].split(b"\n")[0]).split() if head.startswith(b"#!") else []
 
     def glob(self, pattern: str) -> tuple[str, ...]:
         """List the paths that match: `*`, `?` and `[…]` stay within a name, `**` crosses folders.

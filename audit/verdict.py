@@ -42,13 +42,18 @@ def not_judged(analysis: Analysis) -> str:
     )
 
 
-def verdict(analysis: Analysis, findings: Sequence[Finding], fail_on: Severity = Severity.ERROR) -> str:
-    """Give the one line that says it all."""
-    found = [
+def by_severity(findings: Sequence[Finding]) -> list[str]:
+    """Give how many findings there are of each severity, the worst first: `2 errors`, `1 note`."""
+    return [
         counted(count, severity.name.lower())
         for severity in sorted(Severity, reverse=True)
         if (count := sum(finding.severity == severity for finding in findings))
     ]
+
+
+def verdict(analysis: Analysis, findings: Sequence[Finding], fail_on: Severity = Severity.ERROR) -> str:
+    """Give the one line that says it all."""
+    found = by_severity(findings)
     bad = exit_status(findings, fail_on)
     word = "NOT GOOD" if bad else "good, without --runtime" if not_judged(analysis) else "good"
     size = analysis.target.archive_size

@@ -1,11 +1,12 @@
 """Audits what was built, or any other target: opens it, judges it, and shows the step."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import audit
+from audit.rules.wording import counted
+from audit.verdict import by_severity
 from cli.audits import Asked
 from cli.console import step
 from cli.observed import observation
@@ -108,15 +109,9 @@ def _limit(pipeline: Pipeline) -> audit.Limit | None:
 
 
 def _natives(judged: Sequence[audit.Judged]) -> str:
-    count = sum(len(one.analysis.elves) for one in judged)
-    return f"{count} native file{'s'[: count != 1]}"
+    return counted(sum(len(one.analysis.elves) for one in judged), "native file")
 
 
 def _counted(judged: Sequence[audit.Judged]) -> str:
     """How many findings there are of each severity: `2 errors, 1 note`."""
-    counts = Counter(finding.severity for one in judged for finding in one.findings)
-    words = [
-        f"{count} {severity.name.lower()}{'s'[: count > 1]}"
-        for severity, count in sorted(counts.items())[::-1]
-    ]
-    return ", ".join(words) or "no findings"
+    return ", ".join(by_severity([finding for one in judged for finding in one.findings])) or "no findings"

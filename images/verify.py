@@ -214,12 +214,12 @@ def judge(photo: Photo, activations: Sequence[Activation], *, start_ms: float, m
         memory=memory,
         log=(runs[0] if runs else init).stdout,
         problem=_problem(photo, init, runs, top),
-        note=note(photo),
+        note=_note(photo),
         shrunk_from=photo.shrunk_from,
     )
 
 
-def note(photo: Photo) -> str:
+def _note(photo: Photo) -> str:
     """What is to be said of the size of a request with `photo`; nothing when it was small enough from the start."""
     if photo.shrunk_from:
         return f"shrunk from {photo.shrunk_from:,} to {len(photo.content):,} bytes"

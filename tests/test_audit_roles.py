@@ -29,12 +29,20 @@ def with_number(data: bytes, layout: str, at: int, value: int) -> bytes:
     return bytes(changed)
 
 
-def without_headers(data: bytes, *kinds: int) -> bytes:
-    """Make program headers of these types PT_NULL (ELF64, gABI chapter 5)."""
+def headers(data: bytes, *kinds: int) -> list[int]:
+    """Give where program headers of these types stand (ELF64, gABI chapter 5)."""
     start, size, count = *struct.unpack_from("<Q", data, 32), *struct.unpack_from("<HH", data, 54)
-    for at in range(start, start + size * count, size):
-        if struct.unpack_from("<I", data, at)[0] in kinds:
-            data = with_number(data, "<I", at, PT_NULL)
+    return [
+        at
+        for at in range(start, start + size * count, size)
+        if struct.unpack_from("<I", data, at)[0] in kinds
+    ]
+
+
+def without_headers(data: bytes, *kinds: int) -> bytes:
+    """Make program headers of these types PT_NULL."""
+    for at in headers(data, *kinds):
+        data = with_number(data, "<I", at, PT_NULL)
     return data
 
 
@@ -111,10 +119,8 @@ STATIC = with_number(without_headers(LIBRARY, PT_DYNAMIC, PT_INTERP), "<H", ET_E
 
 def with_small_segments(data: bytes) -> bytes:
     """Give every LOAD segment an alignment of 32 bytes."""
-    start, size, count = *struct.unpack_from("<Q", data, 32), *struct.unpack_from("<HH", data, 54)
-    for at in range(start, start + size * count, size):
-        if struct.unpack_from("<I", data, at)[0] == PT_LOAD:
-            data = with_number(data, "<Q", at + 48, 32)
+    for at in headers(data, PT_LOAD):
+        data = with_number(data, "<Q", at + 48, 32)
     return data
 
 

@@ -25,11 +25,8 @@ PIECE_BYTES = 1 << 20
 # Of a large member, so often a place is kept from which to go on: 50 kB each.
 MARK_BYTES = 16 << 20
 
-
 # APPNOTE.TXT 4.4.4: the general purpose flag of an encrypted entry.
 ENCRYPTED = 1
-
-
 # zlib.h, inflateInit2: deflate alone, and with gzip's header, checksum and length.
 RAW, GZIP = -zlib.MAX_WBITS, 16 + zlib.MAX_WBITS
 

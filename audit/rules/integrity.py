@@ -28,11 +28,14 @@ _NATIVE = re.compile(r"\.(so|node|ko|o|elf|bin|exe)(\.|$)")
 def _malformed_elf(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
     """A file that begins as an ELF file must be whole (gABI, chapters 4 and 5)."""
     remedy = "copy or build it again; it was cut short or altered"
+    without_content = [*analysis.companions]
     for path, broken in analysis.broken.items():
-        if broken.readable and _is_native(analysis, path) and not _is_companion(analysis, path):
+        if is_debug_companion(analysis.sections.get(path, ())):
+            without_content.append(path)
+        elif broken.readable and _is_native(analysis, path):
             yield Verdict(path, broken.reason, remedy)
-    for path in (*analysis.companions, *analysis.broken):
-        if _is_companion(analysis, path) and _is_native(analysis, path) and not is_named_as_debug(path):
+    for path in without_content:
+        if _is_native(analysis, path) and not is_named_as_debug(path):
             yield Verdict(
                 path, "it holds debug information only, and nothing to load", "fetch or build the file itself"
             )
@@ -124,7 +127,7 @@ def _section_past_end(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Ve
     """The loader does not look at sections; strip, objcopy, gdb and patchelf fail on such a file, or spoil it."""
     for path, sections in analysis.sections.items():
         size = analysis.tree.entries[path].size
-        if path in analysis.elves and not is_debug_companion(sections):
+        if path in analysis.elves:
             yield from _first(
                 path,
                 (
@@ -153,16 +156,8 @@ def _wrong_abi_flags(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Ver
 
 
 def _mapped(analysis: Analysis) -> Iterator[tuple[str, Elf]]:
-    """Give the programs and libraries of the target; what gdb alone reads is mapped by nobody."""
-    return (
-        (path, elf)
-        for path, elf in analysis.elves.items()
-        if elf.type in ("shared", "executable") and not _is_companion(analysis, path)
-    )
-
-
-def _is_companion(analysis: Analysis, path: str) -> bool:
-    return is_debug_companion(analysis.sections.get(path, ()))
+    """Give the programs and libraries of the target."""
+    return ((path, elf) for path, elf in analysis.elves.items() if elf.type in ("shared", "executable"))
 
 
 def _first(path: str, faults: Iterable[str], remedy: str) -> Iterator[Verdict]:

@@ -23,19 +23,17 @@ def _unresolved_needed(analysis: Analysis, _: Mapping[str, float]) -> Iterator[V
         system = f"--runtime {left.likely or 'IMAGE'}"
         remedy = f"ship it with an $ORIGIN RUNPATH; or, where the system has it, name that: {system}"
     namesakes = {(elf.abi, posixpath.basename(path)): path for path, elf in analysis.elves.items()}
-    for path, edges in analysis.graph.edges.items():
-        for edge in edges:
-            if edge.path is None and not (left and left.covers(path, edge.needed)):
-                elf = analysis.linker.elf(path)
-                abi = elf.abi if isinstance(elf, Elf) else None
-                there = None if edge.problem or abi is None else namesakes.get((abi, edge.needed))
-                why = edge.problem or "not found by any rule of ld.so(8)"
-                yield Verdict(
-                    path,
-                    f"needs {edge.needed}: {why}" + (f"; it lies at {there}" if there else ""),
-                    _runpath_to(path, there) if there else remedy,
-                    about=edge.needed,
-                )
+    for path, edge in analysis.unresolved:
+        elf = analysis.linker.elf(path)
+        abi = elf.abi if isinstance(elf, Elf) else None
+        there = None if edge.problem or abi is None else namesakes.get((abi, edge.needed))
+        why = edge.problem or "not found by any rule of ld.so(8)"
+        yield Verdict(
+            path,
+            f"needs {edge.needed}: {why}" + (f"; it lies at {there}" if there else ""),
+            _runpath_to(path, there) if there else remedy,
+            about=edge.needed,
+        )
 
 
 def _runpath_to(path: str, library: str) -> str:
