@@ -28,7 +28,8 @@ SHN_UNDEF, SHN_ABS = 0, 0xFFF1
 STB_WEAK = 2
 _BOUND_BY_NAME = {1, 2, 10}  # STB_GLOBAL, STB_WEAK, STB_GNU_UNIQUE
 STT_FUNC, STT_TLS = 2, 6
-STT_SPARC_REGISTER = 13  # SPARC ABI: says that a register is used, and names no symbol
+# SPARC ABI: says that a register is used, and names no symbol. On other processors, 13 is a kind of function.
+_SPARC_REGISTER = 13
 # NOTYPE, OBJECT, FUNC, COMMON, TLS, GNU_IFUNC: ALLOWED_STT in glibc's elf/dl-lookup.c.
 _OFFERED = {bind << 4 | kind for bind in _BOUND_BY_NAME for kind in (0, 1, 2, 5, 6, 10)}
 _VISIBLE = {0, 3}  # STV_DEFAULT, STV_PROTECTED
@@ -173,7 +174,9 @@ def read_symbols(
     names = {index: _text(strings, at) for index, flags, at in definitions if not flags & VER_FLG_BASE}
     libraries = {index: (_text(strings, name), _text(strings, library)) for index, _, name, library in needs}
     return Symbols(
-        taken=tuple(_taken(packed, entry, strings, versym, libraries)),
+        taken=tuple(
+            _taken(packed, entry, strings, versym, libraries, registers=abi.machine.startswith("sparc"))
+        ),
         needed=tuple(
             Needed(
                 library=_text(strings, library), version=_text(strings, name), weak=bool(flags & VER_FLG_WEAK)
@@ -219,18 +222,20 @@ def _entries(packed: bytes, entry: struct.Struct) -> Iterator[tuple[int, int, in
     )
 
 
-def _taken(
+def _taken(  # noqa: PLR0913 - the tables of one file
     packed: bytes,
     entry: struct.Struct,
     strings: bytes,
     versym: memoryview | None,
     libraries: Mapping[int, tuple[bytes, bytes]],
+    *,
+    registers: bool,
 ) -> Iterator[Reference]:
     length = 0
     for index, (name, info, other, section, _value) in enumerate(_entries(packed, entry)):
         if section != SHN_UNDEF or not name or (info >> 4) not in _BOUND_BY_NAME or other & 3:
             continue
-        if info & 15 == STT_SPARC_REGISTER:
+        if registers and info & 15 == _SPARC_REGISTER:
             continue
         version, library = libraries.get(versym[index] & VERSION, (None, None)) if versym else (None, None)
         text = _text(strings, name)

@@ -1,6 +1,7 @@
 """The bulk reader of symbol tables: equal to pyelftools' slow one, and safe with files cut short or altered."""
 
 import io
+import struct
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,23 @@ def test_an_altered_file_is_read_or_refused_in_words(path: Path, changes: list[t
     for at, value in changes:
         content[4 + at % (len(content) - 4)] = value
     assert outcome(bytes(content))
+
+
+@pytest.mark.parametrize(("machine", "named"), [(62, True), (40, True), (2, False), (43, False)])
+def test_a_register_of_sparc_is_no_symbol_and_the_same_number_elsewhere_is(
+    machine: int,
+    named: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """e_machine: x86-64, arm (where 13 was a Thumb function), sparc, sparc of 64 bits."""
+    path = ELF / "linkage" / "trees" / "symbol-of-a-library-that-is-not-named" / "app" / "module.so"
+    content = bytearray(path.read_bytes())
+    elf = read_elf(io.BytesIO(content))
+    assert elf.tables is not None
+    assert elf.tables.symtab is not None
+    for at in range(elf.tables.symtab, len(content) - 24, 24):
+        name = elf.tables.strtab + struct.unpack_from("<I", content, at)[0] if elf.tables.strtab else 0
+        if content[name : name + 4] == b"one\0":
+            content[at + 4] = content[at + 4] & 0xF0 | 13
+            break
+    struct.pack_into("<H", content, 18, machine)
+    assert ("one" in {str(reference) for reference in read(bytes(content)).taken}) == named
