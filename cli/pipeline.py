@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import docker
-
 import audit
 import model_fetch
 from cli.console import Step, human_bytes, human_time, step
@@ -20,7 +18,8 @@ from images import architecture, engine
 from images.base import Base, ensure_base
 from images.build import ACTION_FOLDER, SBOM, SBOM_FOLDER, Image, Variant, build_image
 from images.clean import removal, remove, stored_images, used_images
-from images.docker_build import Step as BuildStep
+from images.engine import Engine, builder_name
+from images.engine import Step as BuildStep
 from images.extract import read_folder
 from images.observe import mapped
 from images.package import zip_bytes
@@ -62,12 +61,13 @@ class Pipeline:
         return model
 
     @functools.cached_property
-    def engine(self) -> docker.DockerClient:
+    def engine(self) -> Engine:
         """An engine that answers."""
         with step("engine") as shown:
             found = engine.ensure(self.settings.engine or None, report=shown.say)
-            about = found.version()
-            shown.outcome = f"{about['Version']}, API {about['ApiVersion']}, {about['Os']}/{about['Arch']}"
+            shown.outcome = (
+                f"{found.title}, API {found.api.api_version}, {found.platform}, {builder_name(found)}"
+            )
         return found
 
     @functools.cached_property

@@ -9,15 +9,16 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import docker
 import elftools
 from docker.errors import ImageNotFound
+from docker.models.images import Image as StoredImage
 
 import audit
 from images.architecture import Architecture
 from images.base import Base
-from images.docker_build import Report, build_stage
+from images.engine import Engine, Report, Stage, build_stage
 from images.extract import read_folder, saved
 from images.imports import imported_files
 from images.operators import Operator, read_operators
@@ -32,7 +33,8 @@ EPOCH = 1700000000  # SOURCE_DATE_EPOCH: every file in the image has this time, 
 SBOM_FOLDER = "/under48/sbom"
 SBOM = "image.cdx.json"  # by the end of its name scanners find it
 INPUTS_LABEL = "org.under48.inputs"  # on the image and on the last layers of the stages it comes from
-STAGE_LABEL = "org.under48.stage"
+STAGE_LABEL = "org.under48.stage"  # the Dockerfile sets it first of all, so that each step's image has it
+SIZE_LABEL = "org.under48.size"  # bytes of all layers, unpacked: engines count that each in its own way
 REVISION_LABEL = "org.opencontainers.image.revision"
 
 
@@ -71,7 +73,7 @@ class Image:
 
 
 def build_image(
-    engine: docker.DockerClient,
+    engine: Engine,
     variant: Variant,
     *,
     cache: Path,
@@ -95,42 +97,43 @@ def build_image(
         return found
     context |= _mirrored_sources(mirrors, variant.architecture)
 
-    def build(target: str, network: str, labels: Mapping[str, str], tag: str | None = None) -> str:
+    def build(target: str, network: str = "none", **options: Any) -> str:
         # Behind a proxy apt needs to know it; Docker keeps these arguments out of images and of its cache's keys.
         proxies = _proxies(os.environ) if network != "none" else {}
-        return build_stage(
-            engine,
-            context,
+        stage = Stage(
             dockerfile="recipe/Dockerfile",
             target=target,
-            tag=tag,
             network=network,
-            buildargs=arguments | proxies,
-            labels=labels,
-            report=report,
+            arguments=arguments | proxies,
+            **options,
         )
+        return build_stage(engine, context, stage, report)
 
-    build("sources", "host", {})  # apt needs the host's way out: its proxy or mirror may be on loopback
-    compiled = build("compile", "none", {INPUTS_LABEL: inputs, STAGE_LABEL: "compile"})
-    facts = read_folder(engine, compiled, "/out")
-    build("rootfs", "none", {INPUTS_LABEL: inputs, STAGE_LABEL: "rootfs"})
-    bill = _bill(engine, build("contents", "none", {}), variant)
-    context[f"sbom/{SBOM}"] = bill.as_cyclonedx()
-    image_id = build("image", "none", _labels(variant, bill, facts, inputs), variant.tag)
-    built = engine.images.get(image_id)
-    return Image(id=image_id, tag=variant.tag, size=built.attrs["Size"], labels=built.labels, fresh=True)
+    made_from = {INPUTS_LABEL: inputs}
+    # apt needs the host's way out: its proxy or mirror may be on loopback.
+    build("sources", "host", cache_only=True)
+    build("compile", labels=made_from, cache_only=True)
+    build("rootfs", labels=made_from, cache_only=True)
+    facts = read_folder(engine, build("facts", labels=made_from), "/out")
+    with saved(engine, build("contents", labels=made_from)) as file:
+        contents = audit.read_image(file, variant.tag)
+        bill = bill_of(contents, _subject(variant))
+    sbom = bill.as_cyclonedx()
+    context[f"sbom/{SBOM}"] = sbom
+    size = sum(layer.size for layer in contents.layers) + len(sbom)
+    labels = {**_labels(variant, bill, facts), INPUTS_LABEL: inputs, SIZE_LABEL: str(size)}
+    image_id = build("image", labels=labels, tag=variant.tag)
+    return _image(engine.images.get(image_id), variant.tag, fresh=True)
 
 
-def _bill(engine: docker.DockerClient, contents: str, variant: Variant) -> Bill:
-    subject = Subject(
+def _subject(variant: Variant) -> Subject:
+    return Subject(
         tag=variant.tag,
         model=variant.model,
         labels=variant.labels,
         architecture=variant.architecture.debian,
         made_at=EPOCH,
     )
-    with saved(engine, contents) as file:
-        return bill_of(audit.read_image(file, contents), subject)
 
 
 def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
@@ -220,7 +223,7 @@ def _mirrored_sources(mirrors: Sequence[Path], architecture: Architecture) -> di
     }
 
 
-def _labels(variant: Variant, bill: Bill, facts: Mapping[str, bytes], inputs: str) -> dict[str, str]:
+def _labels(variant: Variant, bill: Bill, facts: Mapping[str, bytes]) -> dict[str, str]:
     """OCI annotations (image-spec, annotations.md) and our own."""
     model, base = variant.model, variant.base
     return {
@@ -238,7 +241,6 @@ def _labels(variant: Variant, bill: Bill, facts: Mapping[str, bytes], inputs: st
         "org.under48.operators": facts["operators.txt"].decode().replace("\n", " ").strip(),
         "org.under48.architecture": variant.architecture.name,
         "org.under48.versions": bill.versions,
-        INPUTS_LABEL: inputs,
     }
 
 
@@ -256,15 +258,18 @@ def _revision() -> str:
     return done.stdout.strip()
 
 
-def _find(engine: docker.DockerClient, tag: str, inputs: str) -> Image | None:
+def _find(engine: Engine, tag: str, inputs: str) -> Image | None:
     try:
         found = engine.images.get(tag)
     except ImageNotFound:
         return None
-    wanted = {
-        INPUTS_LABEL: inputs,
-        REVISION_LABEL: _revision(),
-    }  # after a commit only the labels are made anew
-    if any(found.labels.get(name) != value for name, value in wanted.items()):
+    # After a commit only the labels are made again.
+    current = {INPUTS_LABEL: inputs, REVISION_LABEL: _revision()}
+    if SIZE_LABEL not in found.labels or not current.items() <= found.labels.items():
         return None
-    return Image(id=str(found.id), tag=tag, size=found.attrs["Size"], labels=found.labels, fresh=False)
+    return _image(found, tag, fresh=False)
+
+
+def _image(stored: StoredImage, tag: str, *, fresh: bool) -> Image:
+    size = int(stored.labels[SIZE_LABEL])
+    return Image(id=str(stored.id), tag=tag, size=size, labels=stored.labels, fresh=fresh)

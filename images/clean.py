@@ -1,9 +1,10 @@
 """Removes from the engine what under48 made there: images that newer ones have replaced, or everything.
 
-A build that runs at the same time may find a stage gone, and makes it again.
+What is ours is known by labels, and what was built on what by the steps in the images' histories: of the builders only
+the classic one records an image's parent, and not with every image store. A build that runs at the same time may find
+a step gone, and makes it again.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -14,53 +15,73 @@ from docker.errors import APIError, NotFound
 from images.build import INPUTS_LABEL, STAGE_LABEL
 
 OURS = "under48/"  # how the names of this project's images begin
+_LAST_STAGE = "image"
 _OUR_STEP = "LABEL org.under48."
 _NAMELESS = "<none>:<none>"
+_LOCAL = "localhost/"  # what Podman puts before a name without a registry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stored:
-    """An image in the engine; `size` in bytes, with all that it shares with its parent."""
+    """An image in the engine that is called ours or bears our labels."""
 
     id: str
-    parent: str
     tags: tuple[str, ...]
     labels: Mapping[str, str]
-    size: int
-    made_here: bool = True  # its last build step is one of our labels, which an image built on it inherits
+    steps: tuple[str, ...]  # of its history, oldest first, each with its time
+    layers: tuple[str, ...]  # digests of their unpacked content, oldest first
+    size: int  # bytes of its last step
+    is_last_step_ours: bool = True  # False: somebody has built on ours, and so inherited the labels
 
     @property
     def title(self) -> str:
         """Its names, or what it is."""
-        stage = self.labels.get(STAGE_LABEL)
-        return ", ".join(self.tags) or (f"build stage {stage}" if stage else "replaced image")
+        stage = self.labels.get(STAGE_LABEL, _LAST_STAGE)
+        return ", ".join(self.tags) or ("replaced image" if stage == _LAST_STAGE else f"build stage {stage}")
+
+    def is_on_the_way_to(self, other: "Stored") -> bool:
+        """Whether `other` was built on this image. Times alone do not tell: BuildKit gives each step the same one."""
+        return (
+            len(self.steps) < len(other.steps)
+            and self.steps == other.steps[: len(self.steps)]
+            and self.layers == other.layers[: len(self.layers)]
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Removal:
-    """What is to go: `images`, those built on others first. The engine removes their build steps with them."""
+    """What is to go: `images`, those built on others first."""
 
     images: tuple[Stored, ...]
     bytes: int  # at most: steps that made the same files share them
 
 
-def stored_images(engine: docker.DockerClient, *, label: str = INPUTS_LABEL) -> list[Stored]:
-    """All images in the engine, those of single build steps included (GET /images/json)."""
+def stored_images(engine: docker.DockerClient, *, ours: str = OURS) -> list[Stored]:
+    """The images in the engine that are called `ours`… or bear our labels, those of single build steps included."""
     rows = engine.api.images(all=True)
-    parents = {row["ParentId"] for row in rows}
-    return [
-        Stored(
-            id=row["Id"],
-            parent=row["ParentId"],
-            tags=tuple(tag for tag in row["RepoTags"] or () if tag != _NAMELESS),
-            labels=row["Labels"] or {},
-            size=row["Size"],
-            made_here=label in (row["Labels"] or {})
-            and row["Id"] not in parents
-            and _OUR_STEP in engine.api.history(row["Id"])[0]["CreatedBy"],  # type: ignore[no-untyped-call]
-        )
-        for row in rows
-    ]
+    images = []
+    for row in rows:
+        labels = row["Labels"] or {}
+        tags = tuple(tag.removeprefix(_LOCAL) for tag in row["RepoTags"] or () if tag != _NAMELESS)
+        if STAGE_LABEL in labels or any(tag.startswith(ours) for tag in tags):
+            images.append(_stored(engine, row["Id"], tags, labels))
+    return images
+
+
+def _stored(
+    engine: docker.DockerClient, image_id: str, tags: tuple[str, ...], labels: Mapping[str, str]
+) -> Stored:
+    history = engine.api.history(image_id)  # type: ignore[no-untyped-call]
+    last = history[0]["CreatedBy"] if history else ""
+    return Stored(
+        id=image_id,
+        tags=tags,
+        labels=labels,
+        steps=tuple(f"{step['Created']} {step['CreatedBy']}" for step in reversed(history)),
+        layers=tuple(engine.images.get(image_id).attrs["RootFS"].get("Layers") or ()),
+        size=history[0]["Size"] if history else 0,
+        is_last_step_ours=labels.get(STAGE_LABEL) != _LAST_STAGE or _OUR_STEP in last,
+    )
 
 
 def used_images(engine: docker.DockerClient) -> frozenset[str]:
@@ -69,80 +90,42 @@ def used_images(engine: docker.DockerClient) -> frozenset[str]:
 
 
 def removal(
-    images: Sequence[Stored],
-    used: AbstractSet[str],
-    *,
-    everything: bool,
-    label: str = INPUTS_LABEL,
-    ours: str = OURS,
+    images: Sequence[Stored], used: AbstractSet[str], *, everything: bool, ours: str = OURS
 ) -> Removal:
-    """What can go of the images that carry `label`, whose value says what an image was made from.
+    """What can go of `images`: images that have lost their name to newer ones, and steps that no current one needs.
 
-    That is an image that has lost its name to a newer one, and a stage from which no named image was made. `everything`
-    adds what is current: the images called `ours`…, the base among them, and the stages, which are the build's cache.
-    What a container uses, what others were built on, and what has another name, stays.
+    `everything` adds what is current: the images called `ours`…, the base among them, and the steps, which are the
+    build's cache. What a container uses, what others were built on, and what has another name, stays.
     """
-    by_id = {image.id: image for image in images}
-    children: defaultdict[str, set[str]] = defaultdict(set)
-    for image in images:
-        children[image.parent].add(image.id)
-    current = {image.labels[label] for image in images if image.tags and label in image.labels}
+    current = {image.labels[INPUTS_LABEL] for image in images if image.tags and INPUTS_LABEL in image.labels}
 
-    def goes(image: Stored) -> bool:
-        if image.id in used:
-            return False
+    def stays(image: Stored) -> bool:
+        if image.id in used or not image.is_last_step_ours:
+            return True
         if image.tags:
-            return everything and all(tag.startswith(ours) for tag in image.tags)
-        needed = STAGE_LABEL in image.labels and image.labels.get(label) in current
-        return label in image.labels and image.made_here and (everything or not needed)
+            return not everything or not all(tag.startswith(ours) for tag in image.tags)
+        is_stage = image.labels[STAGE_LABEL] != _LAST_STAGE
+        return not everything and is_stage and image.labels.get(INPUTS_LABEL) in current
 
-    going = {image.id for image in images if goes(image)}
-    while True:
-        gone = going | _steps(going, by_id, children, used)
-        kept = {image for image in going if children[image] - gone}
-        if not kept:
-            break
-        going -= kept
-    ordered = sorted((by_id[image] for image in going), key=lambda image: -_depth(image, by_id))
-    return Removal(images=tuple(ordered), bytes=sum(_own_size(by_id[image], by_id) for image in gone))
+    staying = [image for image in images if stays(image)]
+    going = [
+        image
+        for image in images
+        if image not in staying and not any(image.is_on_the_way_to(other) for other in staying)
+    ]
+    going.sort(key=lambda image: -len(image.steps))
+    return Removal(images=tuple(going), bytes=sum(image.size for image in going))
 
 
 def remove(engine: docker.DockerClient, images: Sequence[Stored]) -> list[str]:
-    """Remove them; returns what the engine said of those that it would not remove."""
+    """Remove them and nothing else; returns what the engine said of those that it would not remove."""
     refused = []
     for image in images:
         try:
             for name in image.tags or (image.id,):
-                engine.api.remove_image(name)
+                engine.api.remove_image(name, noprune=True)
         except NotFound:
             continue  # somebody else was faster
         except APIError as error:
             refused.append(f"{image.title}: {error.explanation or error}")
     return refused
-
-
-def _steps(
-    going: AbstractSet[str],
-    by_id: Mapping[str, Stored],
-    children: Mapping[str, set[str]],
-    used: AbstractSet[str],
-) -> set[str]:
-    """The nameless build steps that the engine removes with `going`: those that nothing else was built on."""
-    steps: set[str] = set()
-    for image in going:
-        parent = by_id.get(by_id[image].parent)
-        while parent and not parent.tags and parent.id not in used and children[parent.id] <= going | steps:
-            steps.add(parent.id)
-            parent = by_id.get(parent.parent)
-    return steps
-
-
-def _own_size(image: Stored, by_id: Mapping[str, Stored]) -> int:
-    return image.size - by_id[image.parent].size if image.parent in by_id else image.size
-
-
-def _depth(image: Stored, by_id: Mapping[str, Stored]) -> int:
-    depth = 0
-    while image.parent in by_id:
-        image, depth = by_id[image.parent], depth + 1
-    return depth

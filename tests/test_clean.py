@@ -7,85 +7,99 @@ from images.clean import Stored, removal
 
 
 def _image(
-    name: str, parent: str = "", *tags: str, size: int = 0, inputs: str = "", stage: str = ""
+    history: str, *tags: str, stage: str = "", inputs: str = "", size: int = 1, layers: str = ""
 ) -> Stored:
-    labels = {INPUTS_LABEL: inputs, STAGE_LABEL: stage}
+    """An image whose steps are the letters of `history`, each with a layer unless `layers` says otherwise."""
+    labels = {STAGE_LABEL: stage, INPUTS_LABEL: inputs}
     return Stored(
-        id=name,
-        parent=parent,
+        id=f"{history}{layers}{inputs}",
         tags=tags,
         labels={key: value for key, value in labels.items() if value},
+        steps=tuple(history),
+        layers=tuple(layers or history),
         size=size,
     )
 
 
-# A base; the tools on it; of two versions the compiled stage and the image; somebody's image on the newer one.
-ENGINE = (
-    _image("base", "", "under48/base:1", size=100),
-    _image("tools", "base", size=300),
-    _image("compiled-1", "tools", size=350),
-    _image("stage-1", "compiled-1", size=350, inputs="1", stage="compile"),
-    _image("compiled-2", "tools", size=360),
-    _image("stage-2", "compiled-2", size=360, inputs="2", stage="compile"),
-    _image("contents-1", "", size=58),
-    _image("image-1", "contents-1", size=59, inputs="1"),
-    _image("contents-2", "", size=68),
-    _image("image-2", "contents-2", "under48/classify:x", size=70, inputs="2"),
-    _image("relabelled-2", "contents-2", size=70, inputs="2"),
+# A base; the tools on it; of two versions the compiled stage, the image's contents and the image.
+BASE = _image("b", "under48/base:1", size=100)
+TOOLS = _image("bt", stage="tools", size=200)
+SOURCES = _image("bts", stage="sources", size=300)
+OLD_STEP, OLD_STAGE = (
+    _image("btso", stage="compile", size=10),
+    _image("btsol", stage="compile", inputs="1", size=0),
 )
-FOREIGN = (_image("theirs", "", "debian:12", size=80), _image("dangling", "theirs", size=90))
-ON_OURS = replace(_image("on-ours", "image-2", size=75, inputs="2"), made_here=False)
+NEW_STEP, NEW_STAGE = (
+    _image("btsn", stage="compile", size=11),
+    _image("btsnl", stage="compile", inputs="2", size=0),
+)
+OLD_CONTENTS, OLD_IMAGE = _image("c", stage="contents", size=58), _image("cil", stage="image", inputs="1")
+NEW_CONTENTS = _image("C", stage="contents", size=68)
+NEW_IMAGE = _image("Cil", "under48/classify:x", stage="image", inputs="2")
+OLD = (OLD_STEP, OLD_STAGE, OLD_CONTENTS, OLD_IMAGE)
+ENGINE = (BASE, TOOLS, SOURCES, *OLD, NEW_STEP, NEW_STAGE, NEW_CONTENTS, NEW_IMAGE)
+ON_OURS = replace(_image("Cilx", stage="image", inputs="2"), is_last_step_ours=False)
 
 
-def _goes(*images: Stored, used: tuple[str, ...] = (), everything: bool = False) -> list[str]:
-    return [image.id for image in removal(images, frozenset(used), everything=everything).images]
+def _goes(*images: Stored, used: tuple[Stored, ...] = (), everything: bool = False) -> list[str]:
+    used_ids = frozenset(image.id for image in used)
+    return [image.id for image in removal(images, used_ids, everything=everything).images]
 
 
-def test_what_a_newer_image_has_replaced_goes_with_its_stages_and_the_cache_of_what_is_current_stays() -> (
-    None
-):
-    assert set(_goes(*ENGINE, *FOREIGN)) == {"stage-1", "image-1", "relabelled-2"}
+def _ids(*images: Stored) -> set[str]:
+    return {image.id for image in images}
 
 
-def test_everything_is_what_under48_made_and_nothing_else() -> None:
-    wanted = {"stage-1", "image-1", "relabelled-2", "stage-2", "image-2", "base"}
-    assert set(_goes(*ENGINE, *FOREIGN, everything=True)) == wanted
+def test_what_a_newer_image_has_replaced_goes_with_its_steps_and_the_cache_of_what_is_current_stays() -> None:
+    assert set(_goes(*ENGINE)) == _ids(*OLD)
+
+
+def test_everything_is_the_images_the_base_and_all_their_steps() -> None:
+    assert set(_goes(*ENGINE, everything=True)) == _ids(*ENGINE)
 
 
 def test_what_was_built_on_others_is_removed_before_them() -> None:
-    assert _goes(*ENGINE, everything=True)[-1] == "base"
+    order = _goes(*ENGINE, everything=True)
+    steps = {image.id: image.steps for image in ENGINE}
+    assert [len(steps[image]) for image in order] == sorted(map(len, steps.values()), reverse=True)
 
 
 @pytest.mark.parametrize("everything", [False, True])
 def test_what_a_container_uses_stays_and_so_does_what_it_was_built_on(*, everything: bool) -> None:
-    gone = _goes(*ENGINE, used=("stage-1", "image-1"), everything=everything)
-    assert not {"stage-1", "image-1", "base"} & set(gone)
+    gone = _goes(*ENGINE, used=(OLD_STAGE, OLD_IMAGE), everything=everything)
+    assert not _ids(OLD_STAGE, OLD_STEP, SOURCES, TOOLS, BASE, OLD_IMAGE, OLD_CONTENTS) & set(gone)
 
 
 @pytest.mark.parametrize("tags", [(), ("mine:1",)], ids=["nameless", "named"])
 def test_what_somebody_built_on_an_image_stays_and_so_does_that_image(tags: tuple[str, ...]) -> None:
     gone = _goes(*ENGINE, replace(ON_OURS, tags=tags), everything=True)
-    assert not {"on-ours", "image-2"} & set(gone)
+    assert not _ids(ON_OURS, NEW_IMAGE, NEW_CONTENTS) & set(gone)
 
 
 def test_an_image_that_also_has_somebody_elses_name_stays() -> None:
-    images = [replace(i, tags=(*i.tags, "registry/classify:1")) if i.id == "image-2" else i for i in ENGINE]
-    assert "image-2" not in _goes(*images, everything=True)
+    shared = replace(NEW_IMAGE, tags=(*NEW_IMAGE.tags, "registry/classify:1"))
+    images = [shared if image is NEW_IMAGE else image for image in ENGINE]
+    assert not _ids(NEW_IMAGE, NEW_CONTENTS) & set(_goes(*images, everything=True))
 
 
-@pytest.mark.parametrize(
-    ("everything", "freed"),
-    [
-        (
-            False,
-            50 + 59 + 2,
-        ),  # compiled-1, image-1 with its contents, what relabelled-2 has beyond its parent
-        (True, 360 + 50 + 59 + 70 + 2),
-    ],
-)
-def test_the_room_that_it_makes_counts_what_only_that_had_which_goes(*, everything: bool, freed: int) -> None:
+def test_images_of_the_same_steps_and_times_are_told_apart_by_their_layers() -> None:
+    """BuildKit gives each step the time of SOURCE_DATE_EPOCH."""
+    replaced = _image("Ci", stage="contents", layers="cI")
+    assert _goes(*ENGINE, replaced) == _goes(*ENGINE[:-1], replaced, NEW_IMAGE)
+    assert replaced.id in _goes(*ENGINE, replaced)
+    assert NEW_CONTENTS.id not in _goes(*ENGINE, replaced)
+
+
+def test_of_two_images_of_the_same_steps_the_one_that_has_lost_its_name_goes() -> None:
+    relabelled = replace(NEW_IMAGE, id="before the commit", tags=())
+    assert relabelled.id in _goes(*ENGINE, relabelled)
+    assert NEW_IMAGE.id not in _goes(*ENGINE, relabelled)
+
+
+@pytest.mark.parametrize(("everything", "freed"), [(False, 10 + 58 + 1), (True, 600 + 21 + 126 + 2)])
+def test_the_room_that_it_makes_is_that_of_the_steps_that_go(*, everything: bool, freed: int) -> None:
     assert removal(ENGINE, frozenset(), everything=everything).bytes == freed
 
 
 def test_an_engine_without_any_of_it_has_nothing_to_remove() -> None:
-    assert _goes(*FOREIGN, everything=True) == []
+    assert _goes(everything=True) == []

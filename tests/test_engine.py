@@ -2,6 +2,7 @@ import hashlib
 import http.server
 import json
 import os
+import shutil
 import socketserver
 import tempfile
 import threading
@@ -12,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from images import daemon, engine
-from images.endpoints import Endpoint, chosen, usual
+from images import engine
+from images.engine import connection, daemon
+from images.engine.endpoints import Endpoint, chosen, usual
 from images.errors import EngineForbidden, EngineMissing, EngineStartFailed, EngineUnsuitable
 
 ENGINE_20_10 = {"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12", "Os": "linux"}
@@ -74,7 +76,7 @@ def _number(version: str) -> tuple[int, ...]:
     ("about", "spoken"),
     [
         (ENGINE_20_10, "1.41"),
-        (ENGINE_29, engine.NEWEST_API),
+        (ENGINE_29, connection.NEWEST_API),
         (ENGINE_29 | {"ApiVersion": "1.60", "MinAPIVersion": "1.50"}, "1.50"),
         ({"ApiVersion": "1.41"}, "1.41"),  # podman's older versions tell no minimum
     ],
@@ -127,8 +129,11 @@ def test_an_engine_behind_ssh_is_refused_with_the_way_to_forward_its_socket(
     assert "DOCKER_HOST=unix:///tmp/docker.sock" in str(caught.value)
 
 
-def test_a_server_that_is_no_engine_is_told_from_one() -> None:
-    with _engine_api({"hello": "world"}) as (url, _), pytest.raises(EngineMissing, match="no Docker engine"):
+def test_a_server_that_is_not_an_engine_is_told_from_one() -> None:
+    with (
+        _engine_api({"hello": "world"}) as (url, _),
+        pytest.raises(EngineMissing, match="not a Docker engine"),
+    ):
         engine.connect(url, environ={})
 
 
@@ -143,16 +148,29 @@ def test_a_chosen_engine_that_does_not_answer_is_an_error_that_names_it(tmp_path
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives up root to become a user who may not")
-def test_a_socket_that_may_not_be_opened_is_told_apart_from_none() -> None:
+@pytest.mark.parametrize(
+    ("group", "mode", "name", "says"),
+    [
+        ("daemon", 0o660, "docker.sock", r"usermod -aG daemon \$USER"),
+        ("daemon", 0o600, "docker.sock", "sudo chgrp GROUP .*docker.sock"),
+        ("root", 0o600, "docker.sock", "sudo chgrp GROUP .*docker.sock"),
+        ("root", 0o600, "podman.sock", "systemctl --user enable --now podman.socket"),
+    ],
+    ids=["a group that may", "a group that may not", "root's group", "Podman's"],
+)
+def test_who_may_not_open_a_socket_is_told_what_gives_access(
+    group: str, mode: int, name: str, says: str
+) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,  # pytest's own are closed to other users
-        _engine_api(ENGINE_20_10, Path(folder) / "docker.sock") as (url, _),
+        _engine_api(ENGINE_20_10, Path(folder) / name) as (url, _),
     ):
         Path(folder).chmod(0o755)
-        (Path(folder) / "docker.sock").chmod(0o600)
+        shutil.chown(Path(folder) / name, group=group)
+        (Path(folder) / name).chmod(mode)
         os.seteuid(65534)
         try:
-            with pytest.raises(EngineForbidden, match="usermod -aG docker"):
+            with pytest.raises(EngineForbidden, match=says):
                 engine.connect(url, environ={})
         finally:
             os.seteuid(0)
@@ -162,7 +180,7 @@ def test_a_machine_without_an_engine_is_told_how_to_get_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     nothing = Endpoint(url=f"unix://{tmp_path}/none.sock", named_by="the usual sockets")
-    monkeypatch.setattr(engine, "usual", lambda *_: (nothing,))
+    monkeypatch.setattr(connection, "usual", lambda *_: (nothing,))
     monkeypatch.setattr(daemon, "this_system", lambda: "fedora")
     monkeypatch.setattr(daemon, "possible", lambda: False)
     for find in (engine.connect, engine.ensure):
@@ -348,7 +366,7 @@ def test_of_two_commands_at_once_only_one_starts_an_engine(tmp_path: Path) -> No
     first_is_in = threading.Event()
 
     def first() -> None:
-        with engine._alone(tmp_path / "state/lock", order.append):
+        with connection._alone(tmp_path / "state/lock", order.append):
             first_is_in.set()
             threading.Event().wait(0.3)
             order.append("first is done")
@@ -356,7 +374,7 @@ def test_of_two_commands_at_once_only_one_starts_an_engine(tmp_path: Path) -> No
     thread = threading.Thread(target=first)
     thread.start()
     first_is_in.wait()
-    with engine._alone(tmp_path / "state/lock", order.append):
+    with connection._alone(tmp_path / "state/lock", order.append):
         order.append("second is in")
     thread.join()
     assert order == [

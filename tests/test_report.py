@@ -91,8 +91,8 @@ def test_an_empty_table_is_its_headings() -> None:
 
 
 def test_what_is_removed_is_counted_by_kind_with_the_room_it_takes() -> None:
-    stage = Stored(id="1", parent="", tags=(), labels={"org.under48.stage": "compile"}, size=0)
-    named = Stored(id="2", parent="", tags=("under48/classify:x",), labels={}, size=0)
+    stage = Stored(id="1", tags=(), labels={"org.under48.stage": "compile"}, steps=(), layers=(), size=0)
+    named = Stored(id="2", tags=("under48/classify:x",), labels={}, steps=(), layers=(), size=0)
     table = removal_table(Removal(images=(stage, stage, named), bytes=1_500_000))
     rows = [re.split(r"\s{2,}", line.strip()) for line in table.splitlines()[2:]]
     assert rows == [

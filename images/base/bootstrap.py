@@ -1,6 +1,7 @@
 """Bootstraps the Debian base with mmdebstrap: the same packages give the same bytes."""
 
 import hashlib
+import json
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -12,12 +13,14 @@ from typing import IO
 import docker
 from docker.errors import APIError, ImageNotFound
 
-from images import apt, architecture, daemon
+from images import apt, architecture
 from images.architecture import Architecture
 from images.base.sources import SUITE, Source, configured
+from images.engine import daemon
 from images.errors import AptFailed, BaseFailed
 
 REPOSITORY = "under48/base"
+DIGEST_LABEL = "org.under48.base.digest"
 # Files newer than this get this time. It is the day of bookworm's first release, and not that of the newest
 # Release file: those are signed anew several times a day, and the same packages are to give the same bytes.
 SOURCE_DATE_EPOCH = 1686355200  # 2023-06-10
@@ -70,19 +73,40 @@ def bootstrap(engine: docker.DockerClient, arch: Architecture, work: Path, repor
             image_id = str(engine.images.get(reference).id)
         except ImageNotFound:
             report(f"importing {archive.stat().st_size:,} bytes as {reference}")
-            try:
-                engine.api.import_image(
-                    src=str(archive),
-                    repository=REPOSITORY,
-                    tag=tag,
-                    changes=['CMD ["bash"]', f"LABEL org.under48.base.digest=sha256:{digest}"],
-                )
-            except APIError as error:
-                raise BaseFailed(
-                    f"the engine could not import the base: {error.explanation or error}"
-                ) from error
-            image_id = str(engine.images.get(reference).id)
+            image_id = _import(engine, archive, digest, tag)
     return Bootstrapped(image_id=image_id, reference=reference, digest=f"sha256:{digest}")
+
+
+def stored(engine: docker.DockerClient, arch: Architecture) -> Bootstrapped | None:
+    """The newest base for `arch` that was bootstrapped into this engine before, from whatever checkout."""
+    images = [
+        image
+        for image in engine.images.list(filters={"label": DIGEST_LABEL})
+        if image.attrs["Architecture"] == arch.name
+    ]
+    for image in sorted(images, key=lambda image: str(image.attrs["Created"]), reverse=True):
+        for name in image.tags:
+            if f"{REPOSITORY}:" in name:
+                reference = f"{REPOSITORY}:{name.rpartition(':')[2]}"
+                return Bootstrapped(
+                    image_id=str(image.id), reference=reference, digest=image.labels[DIGEST_LABEL]
+                )
+    return None
+
+
+def _import(engine: docker.DockerClient, archive: Path, digest: str, tag: str) -> str:
+    """The id of the image that the engine makes of `archive`."""
+    changes = ['CMD ["bash"]', f"LABEL {DIGEST_LABEL}=sha256:{digest}"]
+    try:
+        log = engine.api.import_image(src=str(archive), repository=REPOSITORY, tag=tag, changes=changes)
+        image_id = str(json.loads(log.strip().splitlines()[-1])["status"])
+        engine.api.tag(
+            image_id, REPOSITORY, tag
+        )  # Podman 4 names what it imports `latest`, whatever it is told
+    except (APIError, LookupError, ValueError) as error:
+        why = getattr(error, "explanation", None) or error
+        raise BaseFailed(f"the engine could not import the base: {why}") from error
+    return str(engine.images.get(f"{REPOSITORY}:{tag}").id)
 
 
 def make(arch: Architecture, sources: Sequence[Source], archive: Path, report: Report) -> None:
@@ -100,8 +124,8 @@ def make(arch: Architecture, sources: Sequence[Source], archive: Path, report: R
     if process.returncode:
         tail = "\n    ".join(said[-_TAIL_LINES:])
         raise BaseFailed(
-            f"mmdebstrap ended with status {process.returncode}; mend what it says, "
-            f"or give a base with --base:\n    {tail}"
+            f"mmdebstrap ended with status {process.returncode}; {_advice(tail)}, or name an image to build on as "
+            f"`base` in invoke.yaml:\n    {tail}"
         )
 
 
@@ -130,6 +154,12 @@ def command(arch: Architecture, sources: Sequence[Source]) -> list[str]:
         "-",
         *lines,
     ]
+
+
+def _advice(said: str) -> str:
+    if "chroot mode" in said:  # without root it maps the ids of /etc/subuid, with newuidmap
+        return "install Debian's package uidmap (`sudo apt-get install uidmap`), run this once as root"
+    return "fix what it says"
 
 
 @contextmanager

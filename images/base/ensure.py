@@ -15,7 +15,7 @@ from docker.models.images import Image
 from docker.utils import parse_repository_tag
 
 from images.architecture import Architecture
-from images.base.bootstrap import bootstrap
+from images.base.bootstrap import Bootstrapped, bootstrap, stored
 from images.errors import BaseFailed, BaseMismatch
 from images.whole import write_whole
 
@@ -50,7 +50,8 @@ def ensure_base(  # noqa: PLR0913 - what `invoke build` asks of the base
     """The base for `arch`: `image` if given, else Debian bookworm, pulled or bootstrapped.
 
     What it resolved to is written to the file `record` and kept to, as long as the same is asked for, until
-    `update`. So where no registry answers it is asked once, not with every build.
+    `update`. So where no registry answers it is asked once, not with every build. An engine that lacks what is
+    recorded, and where a base was bootstrapped before, keeps to that one.
 
     Raises:
         BaseFailed: there is none to be had; with what was tried.
@@ -68,8 +69,10 @@ def ensure_base(  # noqa: PLR0913 - what `invoke build` asks of the base
         base = replace(_pull(engine, arch, wanted, report), reference=image, how="given")
     elif kept and kept.how == "pulled":
         base = _pull(engine, arch, kept.digest, report)
+    elif not update and (made := stored(engine, arch)):
+        base = _bootstrapped(made, kept.why if kept else "")
     elif kept:
-        base = _bootstrap(engine, arch, record.parent, kept.why, report)
+        base = _bootstrapped(bootstrap(engine, arch, record.parent, report), kept.why)
     else:
         base = _first(engine, arch, record.parent, report)
     _write(record, image, base)
@@ -82,13 +85,12 @@ def _first(engine: docker.DockerClient, arch: Architecture, work: Path, report: 
     except BaseFailed as refused:
         report(f"{refused}; bootstrapping the base instead")
         try:
-            return _bootstrap(engine, arch, work, str(refused), report)
+            return _bootstrapped(bootstrap(engine, arch, work, report), str(refused))
         except BaseFailed as failed:
             raise BaseFailed(f"{refused}; and bootstrapping it did not work either: {failed}") from failed
 
 
-def _bootstrap(engine: docker.DockerClient, arch: Architecture, work: Path, why: str, report: Report) -> Base:
-    made = bootstrap(engine, arch, work, report)
+def _bootstrapped(made: Bootstrapped, why: str) -> Base:
     return Base(
         image_id=made.image_id, reference=made.reference, digest=made.digest, how="bootstrapped", why=why
     )
@@ -145,7 +147,7 @@ def _check(image: Image, reference: str, arch: Architecture) -> None:
     if (system, machine) != ("linux", arch.name):
         raise BaseMismatch(
             f"the base {reference} is for {system}/{machine}, and one for {arch.platform} is needed; "
-            "give another with --base"
+            "name another with `base` in invoke.yaml, or --base of build"
         )
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from cli.console import Step, human_time, step
 from cli.pipeline import Pipeline
 from images.build import RECIPE, _folder, _mirrored_sources, _proxies
-from images.docker_build import Step as BuildStep
-from images.docker_build import build_stage
+from images.engine import Stage, build_stage
+from images.engine import Step as BuildStep
 from images.operators import Operator, read_operators
 
 HERE = Path(__file__).parent
@@ -96,15 +96,11 @@ class _Build:
         *,
         network: str = "none",
     ) -> str:
-        return build_stage(
-            self._pipeline.engine,
-            context,
-            dockerfile=dockerfile,
-            target=target,
-            network=network,
-            buildargs={**arguments, **(_proxies(os.environ) if network != "none" else {})},
-            report=self._report,
+        proxies = _proxies(os.environ) if network != "none" else {}
+        stage = Stage(
+            dockerfile=dockerfile, target=target, network=network, arguments={**arguments, **proxies}
         )
+        return build_stage(self._pipeline.engine, context, stage, self._report)
 
     def _report(self, at: BuildStep) -> None:
         if at.done and not at.cached and at.elapsed_s >= _LONG_STEP_S:

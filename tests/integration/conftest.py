@@ -13,6 +13,7 @@ from cli.pipeline import ROOT, Pipeline
 from cli.tests import settings
 from images.activation import Status
 from images.build import Image
+from images.engine import Engine
 from images.invoker import Invoker, invoker
 from model_fetch import fetch_model
 from tests.integration.inside import ImageOf, Initialized
@@ -31,7 +32,7 @@ def pipeline(pipeline_of: Callable[[str], Pipeline]) -> Pipeline:
 
 
 @pytest.fixture(scope="session")
-def engine(pipeline: Pipeline) -> docker.DockerClient:
+def engine(pipeline: Pipeline) -> Engine:
     return pipeline.engine
 
 

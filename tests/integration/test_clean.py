@@ -3,31 +3,44 @@
 import uuid
 from collections.abc import Iterator
 
-import docker
 import pytest
 from docker.errors import ImageNotFound
 
+from images.build import INPUTS_LABEL
 from images.clean import removal, remove, stored_images, used_images
-from images.docker_build import build_stage
+from images.engine import Engine, Stage, build_stage
 
 pytestmark = pytest.mark.engine
 
+DOCKERFILE = b"""\
+FROM scratch AS first
+LABEL org.under48.stage=first
+COPY file /file
+FROM first AS image
+COPY file /again
+LABEL org.under48.stage=image
+"""
+
 
 @pytest.fixture
-def label(engine: docker.DockerClient) -> Iterator[str]:
-    name = f"org.under48.test-{uuid.uuid4().hex}"
+def mark(engine: Engine) -> Iterator[str]:
+    """What names and labels of one test begin with."""
+    name = f"test-{uuid.uuid4().hex}"
     yield name
-    for image in engine.images.list(filters={"label": name}):
+    for image in engine.images.list(filters={"label": f"org.under48.test={name}"}, all=True):
         engine.images.remove(str(image.id), force=True)
 
 
-def _build(engine: docker.DockerClient, label: str, content: str) -> str:
-    context = {"Dockerfile": b'FROM scratch\nCOPY file /file\nCMD ["/file"]\n', "file": content.encode()}
-    labels = {"org.under48.after": "", label: content, "org.under48.version": ""}  # a build step for each
-    return build_stage(engine, context, tag=f"{label.rpartition('.')[2]}/image:1", labels=labels)
+def _build(engine: Engine, mark: str, content: str) -> str:
+    context = {
+        "Dockerfile": DOCKERFILE + b"LABEL org.under48.test=" + mark.encode(),
+        "file": content.encode(),
+    }
+    labels = {INPUTS_LABEL: content[:8], "org.under48.test": mark}
+    return build_stage(engine, context, Stage(tag=f"{mark}/image:1", labels=labels))
 
 
-def _there(engine: docker.DockerClient, image: str) -> bool:
+def _there(engine: Engine, image: str) -> bool:
     try:
         engine.images.get(image)
     except ImageNotFound:
@@ -35,47 +48,55 @@ def _there(engine: docker.DockerClient, image: str) -> bool:
     return True
 
 
-def _clean(engine: docker.DockerClient, label: str, *, everything: bool = False) -> list[str]:
-    ours = f"{label.rpartition('.')[2]}/"
-    found = removal(
-        stored_images(engine, label=label), used_images(engine), everything=everything, label=label, ours=ours
-    )
+def _clean(engine: Engine, mark: str, *, everything: bool = False) -> list[str]:
+    own = [
+        image
+        for image in stored_images(engine, ours=f"{mark}/")
+        if image.labels.get("org.under48.test") == mark
+    ]
+    found = removal(own, used_images(engine), everything=everything, ours=f"{mark}/")
     assert remove(engine, found.images) == []
     return [image.id for image in found.images]
 
 
-def test_a_replaced_image_goes_with_its_steps_and_the_one_that_replaced_it_only_with_everything(
-    engine: docker.DockerClient, label: str
+def test_a_replaced_image_goes_and_the_one_that_replaced_it_only_with_everything(
+    engine: Engine, mark: str
 ) -> None:
-    older, newer = _build(engine, label, "one" * 1000), _build(engine, label, "two" * 1000)
-    steps = {image.id: image.parent for image in stored_images(engine)}
-    assert _clean(engine, label) == [older]
+    older, newer = _build(engine, mark, "one" * 1000), _build(engine, mark, "two" * 1000)
+    assert older in _clean(engine, mark)
     assert not _there(engine, older)
-    assert not _there(engine, steps[older])
     assert _there(engine, newer)
-    assert _clean(engine, label) == []
-    assert _clean(engine, label, everything=True) == [newer]
+    assert _clean(engine, mark) == []
+    assert newer in _clean(engine, mark, everything=True)
     assert not _there(engine, newer)
 
 
-def test_what_a_container_was_made_from_stays(engine: docker.DockerClient, label: str) -> None:
-    older = _build(engine, label, "one")
-    container = engine.containers.create(older)
+def test_the_steps_of_what_is_current_stay_in_the_cache(engine: Engine, mark: str) -> None:
+    older = _build(engine, mark, "one" * 1000)
+    _build(engine, mark, "two" * 1000)
+    kept = _build(engine, mark, "one" * 1000)
+    _clean(engine, mark)
+    assert _build(engine, mark, "one" * 1000) == kept == older
+
+
+def test_what_a_container_was_made_from_stays(engine: Engine, mark: str) -> None:
+    older = _build(engine, mark, "one")
+    container = engine.containers.create(older, command=["-"])
     try:
-        _build(engine, label, "two")
-        assert _clean(engine, label) == []
+        _build(engine, mark, "two")
+        assert older not in _clean(engine, mark)
     finally:
         container.remove()
-    assert _clean(engine, label) == [older]
+    assert older in _clean(engine, mark)
 
 
 def test_what_somebody_built_on_a_replaced_image_stays_and_so_does_that_image(
-    engine: docker.DockerClient, label: str
+    engine: Engine, mark: str
 ) -> None:
-    older = _build(engine, label, "one")
-    context = {"Dockerfile": f"FROM {older}\nENV A=1\n".encode()}
-    theirs = build_stage(engine, context)
-    _build(engine, label, "two")
-    assert _clean(engine, label) == []
+    older = _build(engine, mark, "one")
+    context = {"Dockerfile": b"ARG BASE\nFROM ${BASE}\nENV A=1\n"}
+    theirs = build_stage(engine, context, Stage(arguments={"BASE": older}))
+    _build(engine, mark, "two")
+    assert not {older, theirs} & set(_clean(engine, mark))
     engine.images.remove(theirs, noprune=True)
-    assert _clean(engine, label) == [older]
+    assert older in _clean(engine, mark)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from images import apt, daemon, engine
-from images.endpoints import Endpoint
+from images import apt, engine
+from images.engine import connection, daemon
+from images.engine.endpoints import Endpoint
 from images.errors import AptFailed, EngineMissing
 
 pytestmark = pytest.mark.engine
@@ -44,7 +45,7 @@ def test_where_no_engine_answers_one_is_brought_up_once_and_stopped(
         ),
         pidfile=tmp_path / "docker.pid",
     )
-    monkeypatch.setattr(engine, "usual", lambda *_: (Endpoint(url=url, named_by="the test"),))
+    monkeypatch.setattr(connection, "usual", lambda *_: (Endpoint(url=url, named_by="the test"),))
     monkeypatch.setattr(daemon, "Dockerd", lambda: dockerd)
     state = tmp_path / "state"
     said: list[str] = []

@@ -15,7 +15,7 @@ from images import architecture, container, engine
 from images.activation import LOG_FAILURE, SENTINEL, Status
 from images.base import ensure_base
 from images.container import LABEL, Limits, started
-from images.docker_build import build_stage
+from images.engine import Engine, Stage, build_stage
 from images.errors import ContainerFailed
 from images.invoker import invoker
 from images.pool import Pool
@@ -54,14 +54,14 @@ Image = Callable[[str], str]
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[docker.DockerClient]:
+def client() -> Iterator[Engine]:
     client = engine.connect()
     yield client
     client.close()
 
 
 @pytest.fixture(scope="module")
-def image(client: docker.DockerClient) -> Iterator[Image]:
+def image(client: Engine) -> Iterator[Image]:
     """Makes an image of the base that starts the given command."""
     host = architecture.host()
     record = ROOT / f"build/base-{host.name}.json"
@@ -69,8 +69,9 @@ def image(client: docker.DockerClient) -> Iterator[Image]:
     made: list[str] = []
 
     def build(cmd: str) -> str:
-        dockerfile = f"FROM {base.image_id}\nCOPY server.pl /\nCMD {cmd}\n"
-        made.append(build_stage(client, {"Dockerfile": dockerfile.encode(), "server.pl": SERVER.encode()}))
+        dockerfile = f"ARG BASE\nFROM ${{BASE}}\nCOPY server.pl /\nCMD {cmd}\n"
+        context = {"Dockerfile": dockerfile.encode(), "server.pl": SERVER.encode()}
+        made.append(build_stage(client, context, Stage(arguments={"BASE": base.image_id})))
         return made[-1]
 
     yield build

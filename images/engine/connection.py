@@ -5,8 +5,10 @@ not answer, building on another one behind his back would be a surprise, so that
 """
 
 import fcntl
+import grp
 import os
 import socket
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,8 +21,8 @@ from docker.errors import DockerException
 from docker.tls import TLSConfig
 from platformdirs import user_state_path
 
-from images import daemon
-from images.endpoints import Endpoint, chosen, usual
+from images.engine import daemon
+from images.engine.endpoints import Endpoint, chosen, usual
 from images.errors import EngineForbidden, EngineMissing, EngineUnsuitable
 
 OLDEST_API = "1.41"  # engine 20.10; the first whose `create container` takes a platform
@@ -29,9 +31,25 @@ PROBE_SECONDS = 10
 CALL_SECONDS = 300  # committing a large layer keeps the engine silent for long
 
 Report = Callable[[str], None]
+_PODMAN = "Podman Engine"  # how Podman calls itself among the components at /version
 
 
-def connect(url: str | None = None, *, environ: Mapping[str, str] = os.environ) -> docker.DockerClient:
+class Engine(docker.DockerClient):
+    """A client of an engine that answers, with where it listens and what it is."""
+
+    def __init__(self, endpoint: Endpoint, about: Mapping[str, Any]) -> None:
+        """`about` is what the engine says at /version."""
+        api_version = negotiate(about["ApiVersion"], about.get("MinAPIVersion") or OLDEST_API)
+        super().__init__(**_client_options(endpoint), version=api_version, timeout=CALL_SECONDS)
+        self.endpoint = endpoint
+        components = {str(part.get("Name")): part for part in about.get("Components") or ()}
+        self.is_podman = _PODMAN in components
+        version = components.get(_PODMAN, about).get("Version", "of unknown version")
+        self.title = f"{'Podman' if self.is_podman else 'Docker'} {version}"
+        self.platform = f"{about.get('Os', '?')}/{about.get('Arch', '?')}"
+
+
+def connect(url: str | None = None, *, environ: Mapping[str, str] = os.environ) -> Engine:
     """A client of the engine at `url`, else of DOCKER_HOST, else the docker context, else a usual socket.
 
     Raises:
@@ -67,7 +85,7 @@ def ensure(
     state: Path | None = None,
     report: Report = lambda _message: None,
     environ: Mapping[str, str] = os.environ,
-) -> docker.DockerClient:
+) -> Engine:
     """Connect; if none answers, none was chosen, and this is Debian or Ubuntu with root: bring one up first.
 
     `state` is the folder of its log and pid file. `report` is told what is done to the machine.
@@ -122,7 +140,7 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("."))
 
 
-def _open(endpoint: Endpoint) -> docker.DockerClient:
+def _open(endpoint: Endpoint) -> Engine:
     if endpoint.destination:
         raise EngineUnsuitable(
             f"{endpoint.named_by} names the engine at {endpoint.url}, and engines are not called over ssh here; "
@@ -136,9 +154,7 @@ def _open(endpoint: Endpoint) -> docker.DockerClient:
         raise EngineUnsuitable(
             f"the engine at {endpoint.url} runs Windows containers; switch Docker Desktop to Linux containers"
         )
-    return _client(
-        endpoint, negotiate(about["ApiVersion"], about.get("MinAPIVersion") or OLDEST_API), CALL_SECONDS
-    )
+    return Engine(endpoint, about)
 
 
 def _knock(endpoint: Endpoint) -> None:
@@ -150,25 +166,41 @@ def _knock(endpoint: Endpoint) -> None:
     except PermissionError as error:
         raise EngineForbidden(
             f"an engine may listen on {endpoint.socket}, but this user may not open that socket; "
-            "join its group (`sudo usermod -aG docker $USER`, then log in again), or run as root"
+            f"{_way_in(endpoint)}"
         ) from error
     except OSError as error:
         raise EngineMissing(f"{endpoint.socket}: {error.strerror or error}") from error
 
 
+def _way_in(endpoint: Endpoint) -> str:
+    """What gives this user access: the socket's own group, unless that is root's or may not write."""
+    try:
+        status = Path(str(endpoint.socket)).stat()
+        group = grp.getgrgid(status.st_gid).gr_name
+    except (OSError, KeyError):  # in a folder that is closed to this user, or of a group without a name
+        return "run as root, or as a user who may"
+    if group != "root" and status.st_mode & stat.S_IWGRP:
+        return f"join its group (`sudo usermod -aG {group} $USER`, then log in again), or run as root"
+    if "podman" in str(endpoint.socket):
+        return "run as root, or start an engine of your own: `systemctl --user enable --now podman.socket`"
+    return f"run as root, or give the socket to a group that you are in: `sudo chgrp GROUP {endpoint.socket}`"
+
+
 def _about(endpoint: Endpoint) -> dict[str, Any]:
     """What the engine says at /version, the one request that needs no API version."""
     try:
-        with closing(_client(endpoint, OLDEST_API, PROBE_SECONDS)) as client:
+        with closing(
+            docker.DockerClient(**_client_options(endpoint), version=OLDEST_API, timeout=PROBE_SECONDS)
+        ) as client:
             about = client.api.version(api_version=False)
     except (requests.RequestException, DockerException, ValueError, OSError) as error:
         raise EngineMissing(f"{endpoint.url}: {error}") from error
     if not isinstance(about, dict) or "ApiVersion" not in about:
-        raise EngineMissing(f"{endpoint.url}: what answers there is no Docker engine")
+        raise EngineMissing(f"{endpoint.url}: what answers there is not a Docker engine")
     return about
 
 
-def _client(endpoint: Endpoint, version: str, timeout: int) -> docker.DockerClient:
+def _client_options(endpoint: Endpoint) -> dict[str, Any]:
     tls = endpoint.tls and TLSConfig(
         ca_cert=str(endpoint.tls.ca) if endpoint.tls.ca and endpoint.tls.verify else None,
         client_cert=(str(endpoint.tls.cert), str(endpoint.tls.key))
@@ -176,12 +208,7 @@ def _client(endpoint: Endpoint, version: str, timeout: int) -> docker.DockerClie
         else None,
         verify=endpoint.tls.verify,
     )
-    return docker.DockerClient(
-        base_url=endpoint.url,
-        version=version,
-        timeout=timeout,
-        tls=tls or False,
-    )
+    return {"base_url": endpoint.url, "tls": tls or False}
 
 
 def _answers(environ: Mapping[str, str]) -> bool:

@@ -4,7 +4,7 @@ import os
 import tarfile
 from pathlib import Path
 
-from images.docker_build import write_context
+from images.engine.context import write_context
 
 
 def _archive(context: dict[str, bytes | Path]) -> bytes:

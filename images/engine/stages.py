@@ -1,0 +1,50 @@
+"""Builds one stage of a Dockerfile with the best builder that the engine has.
+
+BuildKit, where `docker buildx` answers: its build needs a gRPC session that docker-py does not speak, so the command
+is run. Else the engine's HTTP API: Podman's builder, or Docker's classic one, which the engine of Debian bookworm
+(20.10, without buildx) has. The HTTP builders know neither `RUN --network` nor secrets, so stages that need
+different networks are separate builds that share steps through the cache.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from images.engine import buildkit, classic
+from images.engine.connection import Engine
+from images.engine.context import write_context
+from images.engine.step import Report, Stage, Step
+
+__all__ = ["Report", "Stage", "Step", "build_stage", "builder_name"]
+
+SPOOL_BYTES = 32 << 20  # a context larger than this waits on disk, not in memory
+
+
+def build_stage(
+    engine: Engine,
+    context: Mapping[str, bytes | Path],
+    stage: Stage,
+    report: Report = lambda _step: None,
+) -> str:
+    """Build `stage` of the Dockerfile in `context`; return the image's id ("sha256:…"), "" if there is none.
+
+    There is none of a stage that is built for the cache alone, where the builder has a cache of its own.
+
+    `context` names files as the Dockerfile sees them; a value is the file's bytes, a file, or a folder that
+    goes in whole under that name. Ctrl-C stops the work in the engine too.
+
+    Raises:
+        BuildFailed: with the failing step and the end of its output.
+    """
+    build = buildkit.build if buildkit.answers(engine) else classic.build
+    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as archive:
+        write_context(context, archive)
+        archive.seek(0)
+        return build(engine, archive, stage, report)
+
+
+def builder_name(engine: Engine) -> str:
+    """What builds on `engine`, for people."""
+    if buildkit.answers(engine):
+        return "BuildKit"
+    return "Podman's builder" if engine.is_podman else "the classic builder"
