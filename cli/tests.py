@@ -11,6 +11,7 @@ from typing import Any
 
 from invoke.config import Config
 
+from cli.buildx import fetch_buildx
 from cli.console import step
 from cli.pipeline import ROOT, Pipeline
 from errors import Under48Error
@@ -20,6 +21,7 @@ from model_fetch import fetch_model
 INTEGRATION = ROOT / "tests/integration"
 REFERENCE = ROOT / ".venv-reference"
 AUDITWHEEL = ROOT / "build/auditwheel"
+BUILDX = ROOT / "build/buildx"
 AUDITWHEEL_LOCK = ROOT / "tests/auditwheel/requirements.lock"
 _SAID_LINES = 20  # of pip's output, in the error
 _SHOWN_WIDTH = 60  # of a line of it, as progress
@@ -87,6 +89,7 @@ def make_ready() -> None:
         pipeline.engine, pipeline.base = first.engine, first.base
         _ = pipeline.package if name == first.settings.model else pipeline.image
     _install_browser()
+    _fetch_buildx()
     install("reference", ROOT / "tests/reference/requirements.lock", REFERENCE, make=make_environment)
     install_auditwheel()
 
@@ -104,6 +107,13 @@ def _install_browser() -> None:
         shown.outcome = (
             shutil.which("chromium") or "none: install chromium and chromedriver for the tests of the page"
         )
+
+
+def _fetch_buildx() -> None:
+    """`docker buildx`, where Debian's packages can be had; elsewhere the tests use the one that is installed."""
+    with step("buildx") as shown:
+        why_not = fetch_buildx(BUILDX, shown.say)
+        shown.outcome = f"not fetched: {why_not}" if why_not else f"docker buildx in {BUILDX.name}"
 
 
 def install_auditwheel() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from images import engine
+from images import apt, engine
 from images.engine import connection, daemon
 from images.engine.endpoints import Endpoint, chosen, usual
 from images.errors import EngineForbidden, EngineMissing, EngineStartFailed, EngineUnsuitable
@@ -183,6 +183,7 @@ def test_a_machine_without_an_engine_is_told_how_to_get_one(
     monkeypatch.setattr(connection, "usual", lambda *_: (nothing,))
     monkeypatch.setattr(daemon, "this_system", lambda: "fedora")
     monkeypatch.setattr(daemon, "possible", lambda: False)
+    monkeypatch.setattr(apt, "find", lambda _program: None)
     for find in (engine.connect, engine.ensure):
         with pytest.raises(EngineMissing, match=r"no Docker engine answers here; .*moby-engine"):
             find(environ={"DOCKER_CONTEXT": "default"})
@@ -396,13 +397,30 @@ def test_of_two_commands_at_once_only_one_starts_an_engine(tmp_path: Path) -> No
         ((), "https://docs.docker.com"),
     ],
 )
-def test_each_distribution_is_told_its_own_way_to_an_engine(families: tuple[str, ...], says: str) -> None:
+def test_each_distribution_is_told_its_own_way_to_an_engine(
+    families: tuple[str, ...], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apt, "find", lambda _program: None)
     assert says in daemon.advice(daemon.known(families))
 
 
 @pytest.mark.parametrize(("system", "says"), [("darwin", "Docker Desktop"), ("wsl", "WSL integration")])
-def test_each_system_is_told_its_own_way_to_an_engine(system: str, says: str) -> None:
+def test_each_system_is_told_its_own_way_to_an_engine(
+    system: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apt, "find", lambda _program: None)
     assert says in daemon.advice(system)
+
+
+@pytest.mark.parametrize(
+    ("installed", "says"), [("dockerd", "systemctl start docker"), ("podman", "podman.socket")]
+)
+def test_an_engine_that_is_installed_is_to_be_started_and_not_installed_again(
+    installed: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apt, "find", lambda program: "/usr/bin/x" if program == installed else None)
+    assert says in daemon.advice("debian")
+    assert "install docker" not in daemon.advice("debian")
 
 
 def test_an_interrupted_start_leaves_no_daemon(stand_in: daemon.Dockerd, tmp_path: Path) -> None:

@@ -69,20 +69,24 @@ def ensure_base(  # noqa: PLR0913 - what `invoke build` asks of the base
         base = replace(_pull(engine, arch, wanted, report), reference=image, how="given")
     elif kept and kept.how == "pulled":
         base = _pull(engine, arch, kept.digest, report)
-    elif not update and (made := stored(engine, arch)):
-        base = _bootstrapped(made, kept.why if kept else "")
     elif kept:
-        base = _bootstrapped(bootstrap(engine, arch, record.parent, report), kept.why)
+        made = stored(engine, arch) or bootstrap(engine, arch, record.parent, report)
+        base = _bootstrapped(made, kept.why)
     else:
-        base = _first(engine, arch, record.parent, report)
+        base = _first(engine, arch, record.parent, report, update=update)
     _write(record, image, base)
     return base
 
 
-def _first(engine: docker.DockerClient, arch: Architecture, work: Path, report: Report) -> Base:
+def _first(
+    engine: docker.DockerClient, arch: Architecture, work: Path, report: Report, *, update: bool
+) -> Base:
     try:
         return _pull(engine, arch, IMAGE, report)
     except BaseFailed as refused:
+        if not update and (made := stored(engine, arch)):
+            report(f"{refused}; the base that was bootstrapped before serves instead")
+            return _bootstrapped(made, str(refused))
         report(f"{refused}; bootstrapping the base instead")
         try:
             return _bootstrapped(bootstrap(engine, arch, work, report), str(refused))

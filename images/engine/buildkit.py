@@ -16,13 +16,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from images.engine.connection import Engine
+from images.engine.connection import Engine, version_tuple
 from images.engine.endpoints import Endpoint
 from images.engine.log import Running
 from images.engine.step import Report, Stage
 from images.errors import BuildFailed
 
 _BUILDER = "default"  # what buildx calls the builder of the engine that --host names
+OLDEST_API = "1.42"  # engine 23, whose BuildKit knows `RUN --network`
 _IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
 _PINNED = "under48/pinned"
 _PROBE_SECONDS = 20
@@ -47,12 +48,14 @@ _END = re.compile(r"(DONE \d+\.\d+s|CACHED)$")
 
 
 def answers(engine: Engine) -> bool:
-    """Whether `docker buildx` is installed and works with `engine`."""
-    return not engine.is_podman and _answers(engine.endpoint)
+    """Whether `docker buildx` is installed and works with `engine`, which is not Podman nor older than 23."""
+    is_new = version_tuple(engine.api.api_version) >= version_tuple(OLDEST_API)
+    return is_new and not engine.is_podman and buildx_answers(engine.endpoint)
 
 
 @functools.cache
-def _answers(endpoint: Endpoint) -> bool:
+def buildx_answers(endpoint: Endpoint) -> bool:
+    """Whether `docker buildx` is installed and works with the engine at `endpoint`."""
     command = _docker(endpoint)
     if command is None:
         return False

@@ -129,14 +129,15 @@ def negotiate(newest: str, oldest: str) -> str:
     Raises:
         EngineUnsuitable: the engine is older than 20.10.
     """
-    if _version(newest) < _version(OLDEST_API):
+    if version_tuple(newest) < version_tuple(OLDEST_API):
         raise EngineUnsuitable(
             f"the engine speaks API {newest}; {OLDEST_API} (engine 20.10) is the oldest usable: upgrade it"
         )
-    return max(min(newest, NEWEST_API, key=_version), oldest, key=_version)
+    return max(min(newest, NEWEST_API, key=version_tuple), oldest, key=version_tuple)
 
 
-def _version(text: str) -> tuple[int, ...]:
+def version_tuple(text: str) -> tuple[int, ...]:
+    """An API version as numbers, to be compared."""
     return tuple(int(part) for part in text.split("."))
 
 

@@ -38,6 +38,12 @@ _INSTALL = {
     "": "install Docker Engine as https://docs.docker.com/engine/install/ says",
 }
 
+_START = {
+    "dockerd": "Docker is installed and not running: `sudo systemctl start docker`, or without systemd "
+    "`sudo service docker start`",
+    "podman": "Podman is installed and serves no socket: `systemctl --user enable --now podman.socket`",
+}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dockerd:
@@ -89,8 +95,9 @@ def known(families: tuple[str, ...]) -> str:
 
 
 def advice(system: str) -> str:
-    """How to get an engine on `system`."""
-    return _INSTALL.get(system, _INSTALL[""])
+    """How to get an engine on `system`: to start the one that is installed, else to install one."""
+    installed = next((how for program, how in _START.items() if apt.find(program)), None)
+    return installed or _INSTALL.get(system, _INSTALL[""])
 
 
 def possible() -> bool:

@@ -2,12 +2,16 @@
 
 BuildKit, where `docker buildx` answers: its build needs a gRPC session that docker-py does not speak, so the command
 is run. Else the engine's HTTP API: Podman's builder, or Docker's classic one, which the engine of Debian bookworm
-(20.10, without buildx) has. The HTTP builders know neither `RUN --network` nor secrets, so stages that need
-different networks are separate builds that share steps through the cache.
+(20.10, without buildx) has.
+
+BuildKit takes steps from its cache only for the same network, so its steps say themselves which they need (`RUN
+--network`). The others do not know that, and let builds with different networks share steps.
 """
 
+import re
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from images.engine import buildkit, classic
@@ -17,6 +21,7 @@ from images.engine.step import Report, Stage, Step
 
 __all__ = ["Report", "Stage", "Step", "build_stage", "builder_name"]
 
+_STEP_NETWORK = re.compile(rb"^(\s*RUN) --network=\w+", re.MULTILINE)
 SPOOL_BYTES = 32 << 20  # a context larger than this waits on disk, not in memory
 
 
@@ -36,11 +41,22 @@ def build_stage(
     Raises:
         BuildFailed: with the failing step and the end of its output.
     """
-    build = buildkit.build if buildkit.answers(engine) else classic.build
+    if buildkit.answers(engine):
+        build = buildkit.build
+        if _STEP_NETWORK.search(_dockerfile(context, stage)):
+            stage = replace(stage, network="host")
+    else:
+        build = classic.build
+        context = {**context, stage.dockerfile: _STEP_NETWORK.sub(rb"\1", _dockerfile(context, stage))}
     with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as archive:
         write_context(context, archive)
         archive.seek(0)
         return build(engine, archive, stage, report)
+
+
+def _dockerfile(context: Mapping[str, bytes | Path], stage: Stage) -> bytes:
+    source = context.get(stage.dockerfile, b"")
+    return source if isinstance(source, bytes) else source.read_bytes()
 
 
 def builder_name(engine: Engine) -> str:

@@ -8,7 +8,7 @@ RUN apt-get update -qq \
 
 FROM valgrind AS leaks
 COPY fuzz/leaks.c fuzz/leaks.supp /fuzz/
-RUN gcc -O1 -g -Wall -Wextra -Werror -I/recipe -o /fuzz/leaks /fuzz/leaks.c /build/native/libunder48.so \
+RUN --network=none gcc -O1 -g -Wall -Wextra -Werror -I/recipe -o /fuzz/leaks /fuzz/leaks.c /build/native/libunder48.so \
       -Wl,-rpath,/build/native
 COPY pictures/ /fuzz/pictures/
 COPY model.tflite /fuzz/

@@ -197,13 +197,20 @@ def test_no_base_for_another_architecture_is_bootstrapped(
         ensure_base(client, OTHER, image=None, update=False, record=tmp_path / "base.json")
 
 
+def _from_another_engine(record: Path) -> None:
+    """Let the record name an image that this engine lacks."""
+    written = json.loads(record.read_bytes())
+    written["base"] |= {"image_id": f"sha256:{'0' * 64}", "reference": "under48/base:elsewhere"}
+    record.write_text(json.dumps(written))
+
+
 @pytest.mark.skipif(apt.find("mmdebstrap") is None, reason="mmdebstrap is not installed")
 def test_where_no_registry_answers_the_base_is_bootstrapped_to_the_same_bytes_each_time(
     client: docker.DockerClient, registry: Registry, tmp_path: Path
 ) -> None:
     record = tmp_path / "base.json"
     said: list[str] = []
-    base = ensure_base(client, HOST, image=None, update=False, record=record, report=said.append)
+    base = ensure_base(client, HOST, image=None, update=True, record=record, report=said.append)
     assert base.how == "bootstrapped"
     assert "could not be pulled" in base.why
     assert "bootstrapping the base instead" in " ".join(said)
@@ -211,6 +218,10 @@ def test_where_no_registry_answers_the_base_is_bootstrapped_to_the_same_bytes_ea
     registry.asked.clear()
     assert ensure_base(client, HOST, image=None, update=False, record=record) == base
     assert registry.asked == []
+
+    _from_another_engine(record)
+    for other in (record, tmp_path / "another-checkout.json"):
+        assert ensure_base(client, HOST, image=None, update=False, record=other).image_id == base.image_id
 
     archive = tmp_path / "again.tar"
     bootstrap.make(HOST, configured(), archive, said.append)

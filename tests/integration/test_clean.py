@@ -7,7 +7,7 @@ import pytest
 from docker.errors import ImageNotFound
 
 from images.build import INPUTS_LABEL
-from images.clean import removal, remove, stored_images, used_images
+from images.clean import Stored, removal, remove, stored_images, used_images
 from images.engine import Engine, Stage, build_stage
 
 pytestmark = pytest.mark.engine
@@ -27,8 +27,12 @@ def mark(engine: Engine) -> Iterator[str]:
     """What names and labels of one test begin with."""
     name = f"test-{uuid.uuid4().hex}"
     yield name
-    for image in engine.images.list(filters={"label": f"org.under48.test={name}"}, all=True):
-        engine.images.remove(str(image.id), force=True)
+    remove(engine, sorted(_own(engine, name), key=lambda image: -len(image.steps)))
+
+
+def _own(engine: Engine, mark: str) -> list[Stored]:
+    images = stored_images(engine, ours=f"{mark}/")
+    return [image for image in images if image.labels.get("org.under48.test") == mark]
 
 
 def _build(engine: Engine, mark: str, content: str) -> str:
@@ -49,12 +53,7 @@ def _there(engine: Engine, image: str) -> bool:
 
 
 def _clean(engine: Engine, mark: str, *, everything: bool = False) -> list[str]:
-    own = [
-        image
-        for image in stored_images(engine, ours=f"{mark}/")
-        if image.labels.get("org.under48.test") == mark
-    ]
-    found = removal(own, used_images(engine), everything=everything, ours=f"{mark}/")
+    found = removal(_own(engine, mark), used_images(engine), everything=everything, ours=f"{mark}/")
     assert remove(engine, found.images) == []
     return [image.id for image in found.images]
 

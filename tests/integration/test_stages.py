@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cli.tests import BUILDX
 from images import architecture
 from images.base import ensure_base
 from images.engine import Engine, Stage, Step, build_stage, buildkit, connect
@@ -39,10 +40,12 @@ def base(client: Engine) -> str:
 @pytest.fixture(params=["BuildKit", "HTTP"])
 def build(request: pytest.FixtureRequest, client: Engine, monkeypatch: pytest.MonkeyPatch) -> Build:
     """Builds `Dockerfile`, with `x` beside it, by one of the builders."""
-    if request.param == "HTTP":
-        monkeypatch.setattr(buildkit, "answers", lambda _engine: False)
-    elif not buildkit.answers(client):
-        pytest.skip("docker buildx does not answer here")
+    with_buildkit = request.param == "BuildKit"
+    monkeypatch.setattr(buildkit, "answers", lambda _engine: with_buildkit)
+    if with_buildkit and not buildkit.buildx_answers(client.endpoint):
+        monkeypatch.setenv("DOCKER_CONFIG", str(BUILDX))  # where it was fetched for the tests
+        if not buildkit.buildx_answers.__wrapped__(client.endpoint):
+            pytest.skip("docker buildx does not answer here")
 
     def build(
         content: str,
