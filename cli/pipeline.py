@@ -18,7 +18,7 @@ from images import architecture, engine
 from images.base import Base, ensure_base
 from images.build import ACTION_FOLDER, SBOM, SBOM_FOLDER, Image, Variant, build_image
 from images.clean import removal, remove, stored_images, used_images
-from images.engine import Engine, builder_name
+from images.engine import Engine, builder_name, buildkit
 from images.engine import Step as BuildStep
 from images.extract import read_folder
 from images.observe import mapped
@@ -168,6 +168,10 @@ class Pipeline:
             refused = [] if dry_run else remove(engine, found.images)
             for line in refused:
                 shown.say(line)
+            if everything and buildkit.answers(engine):
+                shown.say(
+                    "BuildKit keeps steps of all projects in one cache: `docker builder prune` empties it"
+                )
             shown.outcome = (
                 "nothing removed, as asked"
                 if dry_run
