@@ -5,6 +5,7 @@ the classic one records an image's parent, and not with every image store. A bui
 a step gone, and makes it again.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -16,9 +17,9 @@ from images.build import INPUTS_LABEL, STAGE_LABEL
 
 OURS = "under48/"  # how the names of this project's images begin
 _LAST_STAGE = "image"
-_OUR_STEP = "LABEL org.under48."
+_OUR_STEP = re.compile(r'LABEL "?org\.under48\.')
 _NAMELESS = "<none>:<none>"
-_LOCAL = "localhost/"  # what Podman puts before a name without a registry
+_REGISTRY = re.compile(r"^(localhost|docker\.io)/")  # what Podman puts before a name without one
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +63,7 @@ def stored_images(engine: docker.DockerClient, *, ours: str = OURS) -> list[Stor
     images = []
     for row in rows:
         labels = row["Labels"] or {}
-        tags = tuple(tag.removeprefix(_LOCAL) for tag in row["RepoTags"] or () if tag != _NAMELESS)
+        tags = tuple(_REGISTRY.sub("", tag) for tag in row["RepoTags"] or () if tag != _NAMELESS)
         if STAGE_LABEL in labels or any(tag.startswith(ours) for tag in tags):
             images.append(_stored(engine, row["Id"], tags, labels))
     return images
@@ -80,7 +81,7 @@ def _stored(
         steps=tuple(f"{step['Created']} {step['CreatedBy']}" for step in reversed(history)),
         layers=tuple(engine.images.get(image_id).attrs["RootFS"].get("Layers") or ()),
         size=history[0]["Size"] if history else 0,
-        is_last_step_ours=labels.get(STAGE_LABEL) != _LAST_STAGE or _OUR_STEP in last,
+        is_last_step_ours=labels.get(STAGE_LABEL) != _LAST_STAGE or bool(_OUR_STEP.search(last)),
     )
 
 

