@@ -125,18 +125,18 @@ def test_buildkit_is_asked_for_the_stage_by_options_and_gets_the_context_on_stan
         labels={"l": "1"},
         cache_only=True,
     )
-    command = buildkit.arguments(stage, Path("/tmp/id"))
+    command = buildkit.arguments(stage, Path("/tmp/x"))
     assert {
         "--file=recipe/Dockerfile",
         "--target=sources",
         "--network=host",
-        "--allow=network.host",
         "--build-arg=BASE=x",
         "--label=l=1",
         "--output=type=cacheonly",
+        "--metadata-file=/tmp/x",
     } <= set(command)
     assert command[-1] == "-"
-    assert "--load" in buildkit.arguments(Stage(), Path("/tmp/id"))
+    assert "--load" in buildkit.arguments(Stage(), Path("/tmp/x"))
 
 
 def _streams(text: str) -> list[dict[str, Any]]:

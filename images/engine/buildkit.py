@@ -5,6 +5,7 @@ there without a detour. Provenance is left out: it would differ from build to bu
 """
 
 import functools
+import json
 import os
 import re
 import shutil
@@ -81,10 +82,10 @@ def build(engine: Engine, context: IO[bytes], stage: Stage, report: Report) -> s
         BuildFailed: with the failing step and the end of its output.
     """
     with tempfile.TemporaryDirectory(prefix="under48-") as folder:
-        id_file = Path(folder) / "id"
+        metadata = Path(folder) / "metadata.json"
         log = Log(stage.title, report)
         with subprocess.Popen(
-            [*(_docker(engine.endpoint) or ()), *arguments(_with_names(engine, stage), id_file)],
+            [*(_docker(engine.endpoint) or ()), *arguments(_with_names(engine, stage), metadata)],
             env=_environment(),
             stdin=context,
             stdout=subprocess.DEVNULL,
@@ -101,22 +102,25 @@ def build(engine: Engine, context: IO[bytes], stage: Stage, report: Report) -> s
                 raise
         if status:
             raise log.failure()
-        return id_file.read_text().strip() if id_file.is_file() else ""
+        # Not --iidfile: with images stored in containerd that names the configuration, by which no image is found.
+        return str(json.loads(metadata.read_bytes()).get("containerimage.digest", ""))
 
 
-def arguments(stage: Stage, id_file: Path) -> list[str]:
-    """What follows `docker`: the command that builds `stage` from the tar archive on its standard input."""
+def arguments(stage: Stage, metadata: Path) -> list[str]:
+    """What follows `docker`: the command that builds `stage` from the tar archive on its standard input.
+
+    It writes to the file `metadata` what it has built.
+    """
     options = {
         "--file": stage.dockerfile,
         "--network": stage.network,
         "--target": stage.target,
         "--tag": stage.tag,
     }
-    output = ("--output=type=cacheonly",) if stage.cache_only else ("--load", f"--iidfile={id_file}")
     return [
-        *("buildx", "build", f"--builder={_BUILDER}", "--progress=plain", "--provenance=false", *output),
+        *("buildx", "build", f"--builder={_BUILDER}", "--progress=plain", "--provenance=false"),
+        *(f"--metadata-file={metadata}", "--output=type=cacheonly" if stage.cache_only else "--load"),
         *(f"{option}={value}" for option, value in options.items() if value is not None),
-        *(("--allow=network.host",) if stage.network == "host" else ()),
         *(f"--build-arg={name}={value}" for name, value in stage.arguments.items()),
         *(f"--label={name}={value}" for name, value in stage.labels.items()),
         "-",

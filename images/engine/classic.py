@@ -16,6 +16,7 @@ from images.engine.log import Running
 from images.engine.step import Report, Stage
 from images.errors import BuildFailed
 
+_PODMANS_NETWORK = {"none": "NetworkDisabled"}  # which takes `none` for the host's (4.3 to 5.8)
 # Docker's "Step 3/7 : RUN …", Podman's "STEP 3/7: RUN …", of which those of several stages begin with "[1/2] ".
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?(?:Step|STEP) (\d+)/(\d+) ?: (.*)")
 _USING_CACHE = re.compile(r" ?--+> Using cache")
@@ -28,14 +29,17 @@ _BUILDER = re.compile(
 def build(engine: Engine, context: IO[bytes], stage: Stage, report: Report) -> str:
     """Build `stage` from the tar archive `context`; return the image's id.
 
-    At Ctrl-C the connection is closed, at which the engine stops the build and removes its container.
+    At Ctrl-C the connection is closed, at which Docker stops the build and removes its container; Podman ends the
+    step that it is in first.
 
     Raises:
         BuildFailed: with the failing step and the end of its output.
     """
     params = {
         "dockerfile": stage.dockerfile,
-        "networkmode": stage.network,
+        "networkmode": _PODMANS_NETWORK.get(stage.network, stage.network)
+        if engine.is_podman
+        else stage.network,
         "buildargs": json.dumps(dict(stage.arguments)),
         "labels": json.dumps(dict(stage.labels)),
         "rm": "1",
