@@ -353,7 +353,7 @@ def test_a_password_in_a_mirrors_url_is_sent_and_never_shown(
             fetch(asset, cache=tmp_path, mirrors=[mirror], warn=said.append, policy=QUICK)
         assert len(server.requests) >= (1 if answers else 0)
     said.append(str(raised.value))
-    assert "Mirrors tried before that: " in said[-1]
+    assert "Tried before that: " in said[-1]
     assert not [line for line in said if "secret" in line or "me:" in line]
 
 
@@ -367,7 +367,7 @@ def test_a_mirror_with_a_wrong_file_is_passed_over_with_a_warning(tmp_path: Path
         assert server.ranges == [None]
     (line,) = warnings
     assert str(tmp_path / "m" / asset.location) in line
-    assert "replace it in the mirror" in line
+    assert line.endswith(": replace it")
 
 
 def test_what_became_of_the_mirrors_stands_in_the_final_error(tmp_path: Path) -> None:
@@ -375,7 +375,7 @@ def test_what_became_of_the_mirrors_stands_in_the_final_error(tmp_path: Path) ->
     with serving({f"/{asset.location}": CONTENT}, [status(403)]) as mirror:
         with pytest.raises(NoNetwork, match=r"cannot be reached") as raised:
             fetch(asset, cache=tmp_path, mirrors=["/no/such/folder", mirror.url])
-        assert "Mirrors tried before that: /no/such/folder does not have it; " in str(raised.value)
+        assert "Tried before that: /no/such/folder does not have it; " in str(raised.value)
         assert f"{mirror.url}/{asset.location}" in str(raised.value)
         assert "403" in str(raised.value)
 
