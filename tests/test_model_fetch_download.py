@@ -3,6 +3,7 @@ import hashlib
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -204,6 +205,22 @@ def test_an_unreachable_server_fails_at_once(tmp_path: Path) -> None:
 def test_an_unknown_host_is_no_network(tmp_path: Path) -> None:
     with pytest.raises(NoNetwork, match=r"nowhere\.invalid cannot be reached"):
         fetch(asset_at("https://nowhere.invalid/file.bin"), cache=tmp_path)
+
+
+def test_a_connection_that_nobody_answers_is_no_network_and_not_tried_again(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as opened:
+        full = opened.enter_context(socket.socket())
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(2):  # fill what waits to be accepted: from then on Linux drops, as a firewall does
+            waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        asset = asset_at(f"http://127.0.0.1:{full.getsockname()[1]}/file.bin")
+        begin = time.monotonic()
+        with pytest.raises(NoNetwork, match=r"cannot be reached \(no answer\).*UNDER48_MIRRORS"):
+            fetch(asset, cache=tmp_path, policy=RetryPolicy(connect_timeout=0.3))
+        assert time.monotonic() - begin < 2
 
 
 def test_an_untrusted_server_is_named_with_what_to_set(tmp_path: Path) -> None:
