@@ -19,8 +19,8 @@ take_words(
 _MODEL = {"model": "a model of the catalogue (fetch-model --list); default: invoke.yaml's"}
 _ARCH = {"arch": "the engine's own is the only one yet: amd64 or arm64"}
 _MIRROR = {
-    "mirror": "folder or URL that holds <host>/<path> of public files, tried first; may be repeated; more are those of "
-    "UNDER48_MIRRORS, with ; between, and of invoke.yaml"
+    "mirror": "folder or URL that holds <host>/<path> of public files, tried before those of UNDER48_MIRRORS and of "
+    "invoke.yaml; may be repeated"
 }
 _JSON = {"json": "print the result as JSON on stdout; progress stays on stderr"}
 
@@ -96,7 +96,12 @@ def fetch_model(
 )
 @reported
 def build(
-    c: Context, mirror: Any, model: str = "", arch: str = "", base: str = "", update_base: bool = False
+    c: Context,
+    model: str = "",
+    arch: str = "",
+    base: str = "",
+    update_base: bool = False,
+    mirror: Any = None,
 ) -> None:
     """Build the image: TensorFlow Lite compiled for one model, and what it needs to run, from scratch.
 
@@ -138,7 +143,7 @@ def clean(c: Context, dry_run: bool = False, all: bool = False) -> None:
     },
 )
 @reported
-def sbom(c: Context, mirror: Any, model: str = "", arch: str = "", json: bool = False) -> None:
+def sbom(c: Context, model: str = "", arch: str = "", json: bool = False, mirror: Any = None) -> None:
     """Write the image's bill of materials, in CycloneDX's JSON, to build/sbom-<model>-<arch>.cdx.json.
 
     It is the file that lies in the image as /under48/sbom/image.cdx.json.
@@ -153,7 +158,7 @@ def sbom(c: Context, mirror: Any, model: str = "", arch: str = "", json: bool = 
 
 @task(iterable=["mirror"], help={**_MODEL, **_ARCH, **_MIRROR})
 @reported
-def package(c: Context, mirror: Any, model: str = "", arch: str = "") -> None:
+def package(c: Context, model: str = "", arch: str = "", mirror: Any = None) -> None:
     """Make build/classify-<model>-<arch>.zip: the action with everything in it; the same bytes every time.
 
     Examples:
@@ -192,7 +197,6 @@ def package(c: Context, mirror: Any, model: str = "", arch: str = "") -> None:
 def audit(
     c: Context,
     target: Any,
-    mirror: Any,
     model: str = "",
     arch: str = "",
     runtime: str = "",
@@ -209,6 +213,7 @@ def audit(
     save_baseline: str = "",
     fail_on: str = "error",
     explain: str = "",
+    mirror: Any = None,
 ) -> None:
     """Say whether every native library finds what it needs, and what takes the space; exit code 1 when not.
 
@@ -257,13 +262,13 @@ def audit(
 def verify(
     c: Context,
     photo: Any,
-    mirror: Any,
     model: str = "",
     arch: str = "",
     repeat: int = 5,
     memory: int = 0,
     shrink: bool = False,
     json: bool = False,
+    mirror: Any = None,
 ) -> None:
     """Do all that is needed, then run the action in its container as the platform would, and classify photos.
 
@@ -312,12 +317,12 @@ def verify(
 @reported
 def serve(
     c: Context,
-    mirror: Any,
     model: str = "",
     arch: str = "",
     port: int = 3233,
     memory: int = 0,
     json: bool = False,
+    mirror: Any = None,
 ) -> None:
     """Serve the image on this machine as the platform would, until Ctrl-C, and print commands that call it.
 

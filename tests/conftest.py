@@ -37,7 +37,7 @@ def _refused_by() -> str:
 
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
-    # An expected failure counts as skipped, too, and is none: what it waits for stands beside it.
+    # An expected failure counts as skipped, too, and is none: what it waits for stands next to it.
     if not (variable := _refused_by()) or report.outcome != "skipped" or hasattr(report, "wasxfail"):
         return
     reason = _reason(report)
