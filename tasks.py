@@ -18,6 +18,10 @@ take_words(
 # What several tasks take.
 _MODEL = {"model": "a model of the catalogue (fetch-model --list); default: invoke.yaml's"}
 _ARCH = {"arch": "the engine's own is the only one yet: amd64 or arm64"}
+_MIRROR = {
+    "mirror": "folder or URL that holds <host>/<path> of public files, tried before those of UNDER48_MIRRORS and of "
+    "invoke.yaml; may be repeated"
+}
 _JSON = {"json": "print the result as JSON on stdout; progress stays on stderr"}
 
 
@@ -48,8 +52,8 @@ def engine(c: Context, stop: bool = False) -> None:
     iterable=["name", "mirror"],
     help={
         "name": "models, labels or samples, as plain words, too; default: invoke.yaml's model and its labels",
-        "list": "list what there is, how large it is, and whether it is in the cache",
-        "mirror": "folder or URL that holds <host>/<path> of public files, tried first; may be repeated",
+        "list": "list what there is, how large it is, and whether it is bundled or in the cache",
+        **_MIRROR,
         "all": "fetch the whole catalogue",
         **_JSON,
     },
@@ -81,22 +85,31 @@ def fetch_model(
 
 
 @task(
+    iterable=["mirror"],
     help={
         **_MODEL,
         **_ARCH,
+        **_MIRROR,
         "base": "build on this image instead of Debian bookworm",
         "update-base": "look for a newer base instead of keeping to the one recorded beside the build",
-    }
+    },
 )
 @reported
-def build(c: Context, model: str = "", arch: str = "", base: str = "", update_base: bool = False) -> None:
+def build(
+    c: Context,
+    model: str = "",
+    arch: str = "",
+    base: str = "",
+    update_base: bool = False,
+    mirror: Any = None,
+) -> None:
     """Build the image: TensorFlow Lite compiled for one model, and what it needs to run, from scratch.
 
     Examples:
         ./inv build
         ./inv build --model mobilenet_v1_0.25_224
     """
-    pipeline = _pipeline(c, model=model, arch=arch, base=base, update_base=update_base)
+    pipeline = _pipeline(c, mirror=mirror, model=model, arch=arch, base=base, update_base=update_base)
     tag = pipeline.image.tag
     pipeline.sbom  # noqa: B018 - writing it is the work
     print(tag)
@@ -120,9 +133,17 @@ def clean(c: Context, dry_run: bool = False, all: bool = False) -> None:
     print(_pipeline(c).clean(everything=all, dry_run=dry_run))
 
 
-@task(help={**_MODEL, **_ARCH, "json": "print the document itself on stdout; progress stays on stderr"})
+@task(
+    iterable=["mirror"],
+    help={
+        **_MODEL,
+        **_ARCH,
+        **_MIRROR,
+        "json": "print the document itself on stdout; progress stays on stderr",
+    },
+)
 @reported
-def sbom(c: Context, model: str = "", arch: str = "", json: bool = False) -> None:
+def sbom(c: Context, model: str = "", arch: str = "", json: bool = False, mirror: Any = None) -> None:
     """Write the image's bill of materials, in CycloneDX's JSON, to build/sbom-<model>-<arch>.cdx.json.
 
     It is the file that lies in the image as /under48/sbom/image.cdx.json.
@@ -131,29 +152,30 @@ def sbom(c: Context, model: str = "", arch: str = "", json: bool = False) -> Non
         ./inv sbom
         ./inv sbom --model mobilenet_v1_0.25_224 --json
     """
-    path = _pipeline(c, model=model, arch=arch).sbom
+    path = _pipeline(c, mirror=mirror, model=model, arch=arch).sbom
     print(path.read_text() if json else path, end="" if json else "\n")
 
 
-@task(help={**_MODEL, **_ARCH})
+@task(iterable=["mirror"], help={**_MODEL, **_ARCH, **_MIRROR})
 @reported
-def package(c: Context, model: str = "", arch: str = "") -> None:
+def package(c: Context, model: str = "", arch: str = "", mirror: Any = None) -> None:
     """Make build/classify-<model>-<arch>.zip: the action with everything in it; the same bytes every time.
 
     Examples:
         ./inv package
         ./inv package --model mobilenet_v1_0.25_224
     """
-    print(_pipeline(c, model=model, arch=arch).package)
+    print(_pipeline(c, mirror=mirror, model=model, arch=arch).package)
 
 
 @task(
-    iterable=["target"],
+    iterable=["target", "mirror"],
     optional=["observed"],
     help={
         "target": "zip, wheel, folder, ELF file or image, as a plain word, too; default: the model's image and zip",
         **_MODEL,
         **_ARCH,
+        **_MIRROR,
         "runtime": "image or folder that a zip, wheel, folder or ELF file will be unpacked in",
         "at": "where in the runtime it will be unpacked; default: /action",
         "profile": "platforms whose limits count, with commas between: openwhisk, aws-lambda-zip, …",
@@ -191,6 +213,7 @@ def audit(
     save_baseline: str = "",
     fail_on: str = "error",
     explain: str = "",
+    mirror: Any = None,
 ) -> None:
     """Say whether every native library finds what it needs, and what takes the space; exit code 1 when not.
 
@@ -216,18 +239,19 @@ def audit(
     )
     files = {"html": html, "baseline": baseline, "save_baseline": save_baseline}
     to = audits.output(form=format, json=json, fail_on=fail_on, verbose=verbose, **files)
-    pipeline = _pipeline(c, model=model, arch=arch, limit=limit)
+    pipeline = _pipeline(c, mirror=mirror, model=model, arch=arch, limit=limit)
     judged = audit_target(pipeline, target[0], asked) if target else audit_built(pipeline, asked)
     print(audits.tell(judged, to))
     sys.exit(audits.exit_status(judged, to.fail_on))
 
 
 @task(
-    iterable=["photo"],
+    iterable=["photo", "mirror"],
     help={
         "photo": "files, folders or names of samples, as plain words, too; default: panda.jpg",
         **_MODEL,
         **_ARCH,
+        **_MIRROR,
         "repeat": "warm calls per photo, of which the median is shown",
         "memory": "MB that the container may use; default: invoke.yaml's 256",
         "shrink": "send a smaller picture where the platform would refuse the request: over 1 MiB as JSON",
@@ -244,6 +268,7 @@ def verify(
     memory: int = 0,
     shrink: bool = False,
     json: bool = False,
+    mirror: Any = None,
 ) -> None:
     """Do all that is needed, then run the action in its container as the platform would, and classify photos.
 
@@ -261,7 +286,7 @@ def verify(
     from cli.report import details, verdict_table
     from images.verify import as_json
 
-    pipeline = _pipeline(c, model=model, arch=arch, memory=memory)
+    pipeline = _pipeline(c, mirror=mirror, model=model, arch=arch, memory=memory)
     photos = pipeline.photos(photo or ["panda.jpg"])
     audited = audit_built(pipeline)
     verdicts = pipeline.verify(photos, repeat, shrink=shrink)
@@ -279,17 +304,25 @@ def verify(
 
 
 @task(
+    iterable=["mirror"],
     help={
         **_MODEL,
         **_ARCH,
+        **_MIRROR,
         "port": "of 127.0.0.1, to listen on; 0: any that is free; default: 3233, as OpenWhisk on one machine has",
         "memory": "MB that the container may use; default: invoke.yaml's 256",
         "json": "print the addresses as one line of JSON on stdout instead of lines to paste",
-    }
+    },
 )
 @reported
 def serve(
-    c: Context, model: str = "", arch: str = "", port: int = 3233, memory: int = 0, json: bool = False
+    c: Context,
+    model: str = "",
+    arch: str = "",
+    port: int = 3233,
+    memory: int = 0,
+    json: bool = False,
+    mirror: Any = None,
 ) -> None:
     """Serve the image on this machine as the platform would, until Ctrl-C, and print commands that call it.
 
@@ -303,7 +336,7 @@ def serve(
     """
     from cli import serving
 
-    serving.run(_pipeline(c, model=model, arch=arch, memory=memory), port=port, json=json)
+    serving.run(_pipeline(c, mirror=mirror, model=model, arch=arch, memory=memory), port=port, json=json)
 
 
 @task(

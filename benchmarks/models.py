@@ -12,6 +12,7 @@ from typing import Any
 from tabulate import tabulate
 
 from cli.pipeline import Pipeline
+from cli.supply import supply_of
 from cli.tests import settings, tflite_models
 from images.invoker import Invoker, invoker
 from model_fetch import Catalog, Sample
@@ -20,7 +21,7 @@ RUNS = 50
 PAUSE_S = 0.02  # a library's threads spin for a moment after a call, and would slow the next container's
 THREADS = (1, 2)
 
-# Per cent of 1000 ImageNet validation photos, squashed to the model's size, top-1 and top-5: ../shared/README.md.
+# Per cent of 1000 ImageNet validation photos, squashed to the model's size, top-1 and top-5: measured once, elsewhere.
 # Nothing is known of the others; an 87.5 % centre crop, which all models here get, raises every one of these.
 ACCURACY = {
     "mobilenet_v1_0.25_224": (51.2, 76.8),
@@ -31,11 +32,16 @@ ACCURACY = {
 
 
 def main(runs: int) -> None:
-    """Measure all models in turn, one run of each at a time, so that what disturbs one disturbs all."""
+    """Measure all models in turn, one run of each at a time, so that what disturbs one disturbs all.
+
+    Models and photos that cannot be had are left out.
+    """
     first = Pipeline(settings())
-    names = tflite_models(first)
+    supply = supply_of(first)
+    names = [name for name in tflite_models(first) if supply.find(first.catalog.model(name))]
     code = Path(__file__).with_name("inference.py").read_text()
-    photos = {sample.name: _encoded(first.fetch(sample.name)[0]) for sample in first.catalog.samples}
+    files = {sample.name: supply.find(sample) for sample in first.catalog.samples}
+    photos = {name: _encoded(found[0]) for name, found in files.items() if found}
     with ExitStack() as containers:
         started: dict[tuple[str, int], Invoker] = {}
         for name in names:

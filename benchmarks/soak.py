@@ -17,17 +17,19 @@ import docker
 from docker.errors import APIError
 from tabulate import tabulate
 
-from cli.pipeline import ROOT, Pipeline
+from cli.pipeline import Pipeline
+from cli.supply import Supply, supply_of
 from cli.tests import settings
 from images.activation import Status
 from images.errors import ContainerFailed
 from images.invoker import Invoker, Limits, invoker
+from tests.odd_images import ODD_IMAGES
+from tests.variants import VARIANTS, variant
 
 COUNT = 10_000
 WARMING = 500  # calls, in which memory may still grow
 GROWTH = 0.01
 FREEZE_EVERY = 5  # rounds
-SHARED = ROOT.parent / "shared"
 LEAST_MIB = (12, 256)
 
 Inputs = Mapping[str, Any]  # parameters of the action by the name of the case
@@ -93,13 +95,11 @@ class Soak:
         return max(resident) / resident[0] - 1
 
 
-def photos(shared: Path = SHARED) -> Inputs:
-    """Every picture of the shared folder: encodings of one photo, and what decoders dislike."""
-    folders = (shared / "samples/variants", shared / "odd-images")
-    files = [file for folder in folders for file in sorted(folder.iterdir()) if file.suffix != ".tflite"]
-    if not files:
-        raise SystemExit(f"{shared} holds no pictures")
-    return {file.name: {"image": base64.b64encode(file.read_bytes()).decode()} for file in files}
+def pictures(supply: Supply) -> Inputs:
+    """Encodings of one photo; and what decoders dislike, as far as it can be had."""
+    made = {name: variant(name) for name in VARIANTS}
+    odd = {name: content for name, image in ODD_IMAGES.items() if (content := image.read(supply)) is not None}
+    return {name: {"image": base64.b64encode(content).decode()} for name, content in (made | odd).items()}
 
 
 def soak(
@@ -237,7 +237,7 @@ def main() -> int:
     asked = parser.parse_args()
     pipeline = Pipeline(settings())
     image = asked.image or pipeline.image.id
-    inputs = photos()
+    inputs = pictures(supply_of(pipeline))
     if asked.least:
         table = [(group, count, mib) for group, count, mib in _least(pipeline.engine, image, inputs)]
         print(tabulate(table, ("good photos", "count", "least MB"), tablefmt="simple"))

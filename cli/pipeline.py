@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ class Pipeline:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         """Nothing is done yet: each step runs when it is first asked for."""
         self.opened = contextlib.ExitStack()  # saved images that trees still read from
-        self.settings = read_settings(settings, ROOT)
+        self.settings = read_settings(settings, ROOT, os.environ)
         self.cache = self.settings.cache
         self.mirrors = self.settings.mirrors
 

@@ -65,11 +65,19 @@ def details(verdict: Verdict) -> str:
 def catalog_table(rows: Sequence[Row]) -> str:
     """One row an entry of the catalogue."""
     shown = [
-        (row.kind, row.name, human_bytes(row.bytes), "yes" if row.cached else "", _shorten(row.licence, 42))
+        (
+            row.kind,
+            row.name,
+            human_bytes(row.bytes),
+            "yes" if row.bundled else "",
+            "yes" if row.cached else "",
+            _shorten(row.licence, 42),
+        )
         for row in rows
     ]
-    align = ("left", "left", "right", "left", "left")
-    return tabulate(shown, ("kind", "name", "size", "cached", "licence"), tablefmt="simple", colalign=align)
+    headers = ("kind", "name", "size", "bundled", "cached", "licence")
+    align = ("left", "left", "right", "left", "left", "left")
+    return tabulate(shown, headers, tablefmt="simple", colalign=align)
 
 
 def _shorten(text: str, width: int) -> str:

@@ -1,4 +1,4 @@
-"""The settings of one command: invoke.yaml's, with the command line's over them, checked."""
+"""The settings of one command: the command line's, the environment's and invoke.yaml's, checked."""
 
 import math
 from collections.abc import Mapping
@@ -9,6 +9,9 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from errors import Under48Error
+
+MIRRORS = "UNDER48_MIRRORS"
+"""The variable of the environment that names mirrors: folders or URLs, with `;` between."""
 
 
 class BadSetting(Under48Error):
@@ -32,10 +35,11 @@ class Settings:
     update_base: bool
 
 
-def read_settings(values: Mapping[str, Any], root: Path) -> Settings:
+def read_settings(values: Mapping[str, Any], root: Path, environ: Mapping[str, str]) -> Settings:
     """Check what invoke.yaml and the command line give; what is missing or null is as if it were not set.
 
-    Folders of invoke.yaml are named from `root`, the project's, those of the option --mirror from the current one.
+    Folders of invoke.yaml are named from `root`, the project's, those of the option --mirror and of the variable
+    UNDER48_MIRRORS in `environ` from the current one. Mirrors of the option come first, those of invoke.yaml last.
 
     Raises:
         BadSetting: something is not of the kind it should be.
@@ -65,7 +69,6 @@ def read_settings(values: Mapping[str, Any], root: Path) -> Settings:
     if not named:
         raise BadSetting("no model is named: give --model, or set `model` in invoke.yaml")
     cache = text("cache")
-    here = Path.cwd()
     return Settings(
         model=named,
         arch=text("arch"),
@@ -73,13 +76,20 @@ def read_settings(values: Mapping[str, Any], root: Path) -> Settings:
         engine=text("engine"),
         cache=root / Path(cache).expanduser() if cache else user_cache_path("under48"),
         mirrors=(
-            *(_mirror(word, here) for word in words("mirror")),
+            *(_mirror(word, Path.cwd()) for word in words("mirror")),
+            *environment_mirrors(environ),
             *(_mirror(word, root) for word in words("mirrors")),
         ),
         memory=round(number("memory")) or 256,
         limit=number("limit"),
         update_base=bool(values.get("update_base")),
     )
+
+
+def environment_mirrors(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The mirrors that UNDER48_MIRRORS names, in its order; a relative folder starts at the working directory."""
+    pieces = (piece.strip() for piece in environ.get(MIRRORS, "").split(";"))
+    return tuple(_mirror(piece, Path.cwd()) for piece in pieces if piece)
 
 
 def _mirror(name: str, folder: Path) -> str:

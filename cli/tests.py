@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,11 @@ from invoke.config import Config
 from cli.buildx import fetch_buildx
 from cli.console import step
 from cli.pipeline import ROOT, Pipeline
+from cli.settings import MIRRORS, environment_mirrors
+from cli.supply import Supply, supply_of
 from errors import Under48Error
 from images import apt
-from model_fetch import fetch_model
+from model_fetch import Entry
 
 INTEGRATION = ROOT / "tests/integration"
 REFERENCE = ROOT / ".venv-reference"
@@ -75,16 +78,15 @@ def tflite_models(pipeline: Pipeline) -> list[str]:
 
 
 def make_ready() -> None:
-    """Bring up and build what the integration tests need, so that they themselves only run it."""
+    """Bring up and build what the integration tests need, so that they themselves only run it.
+
+    What is neither bundled nor to be reached is left out: the tests that need it are skipped.
+    """
     first = Pipeline(settings())
-    with step("photos") as shown:
-        for sample in first.catalog.samples:
-            fetch_model(
-                sample, cache=first.cache, mirrors=first.mirrors, progress=shown.show_bytes, warn=shown.say
-            )
-        shown.outcome = f"{len(first.catalog.samples)} samples, verified"
-        shown.bytes = sum(sample.asset.bytes for sample in first.catalog.samples)
-    for name in tflite_models(first):
+    supply = supply_of(first)
+    _fetch("photos", first.catalog.samples, supply)
+    models = [first.catalog.model(name) for name in tflite_models(first)]
+    for name in _fetch("models", models, supply):
         pipeline = Pipeline({**settings(), "model": name})
         pipeline.engine, pipeline.base = first.engine, first.base
         _ = pipeline.package if name == first.settings.model else pipeline.image
@@ -92,6 +94,17 @@ def make_ready() -> None:
     _fetch_buildx()
     install("reference", ROOT / "tests/reference/requirements.lock", REFERENCE, make=make_environment)
     install_auditwheel()
+
+
+def _fetch(kind: str, entries: Sequence[Entry], supply: Supply) -> list[str]:
+    """The names of the entries that could be fetched, in their order."""
+    with step(kind) as shown:
+        fetched = [entry for entry in entries if supply.find(entry, shown)]
+        shown.bytes = sum(asset.bytes for entry in fetched for asset in entry.files)
+        shown.outcome = f"{len(fetched)} of {len(entries)}, verified"
+        if len(fetched) < len(entries):
+            shown.outcome += f"; {', '.join(sorted(supply.given_up))} cannot be reached"
+    return [entry.name for entry in fetched]
 
 
 def _install_browser() -> None:
@@ -187,7 +200,11 @@ def _check(name: str, *command: str) -> int:
 
 def _show(command: Sequence[str]) -> int:
     """Run a module with its output as it comes; Ctrl-C goes to it as well, and it is waited for, to tidy up."""
-    with subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT) as process:
+    environment = {
+        **os.environ,
+        MIRRORS: ";".join(environment_mirrors(os.environ)),
+    }  # it runs in another folder
+    with subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=environment) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:

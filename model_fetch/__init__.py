@@ -1,6 +1,6 @@
 """The catalogue of models, labels and sample photos, and how they get verified into a cache."""
 
-from model_fetch.cache import is_cached, list_catalog, load_catalog
+from model_fetch.cache import BUNDLED, is_cached, list_catalog, load_catalog
 from model_fetch.catalog import Asset, Catalog, Entry, Labels, Model, Row, Sample
 from model_fetch.download import Progress, Warn, fetch
 from model_fetch.errors import (
@@ -19,6 +19,7 @@ from model_fetch.parallel import fetch_model
 from model_fetch.transfer import RetryPolicy
 
 __all__ = [
+    "BUNDLED",
     "Asset",
     "BadCatalog",
     "CacheUnwritable",

@@ -14,6 +14,9 @@ from model_fetch.catalog_toml import parse_catalog
 from model_fetch.errors import CacheUnwritable, DiskFull
 
 CATALOG = Path(__file__).with_name("catalog.toml")
+BUNDLED = Path(__file__).with_name("bundled")
+"""The folder of the files that come with under48, laid out as a mirror."""
+
 _PIECE = 1 << 20
 _POLL = 0.05  # seconds between two looks at a lock; a blocking flock() in a thread would not notice a stop
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -25,8 +28,10 @@ def load_catalog() -> Catalog:
 
 
 def list_catalog(catalog: Catalog, cache: Path) -> tuple[Row, ...]:
-    """Everything there is as rows, with what the cache holds. Reads every file that is there."""
-    return catalog.rows(lambda asset: is_cached(asset, cache))
+    """Everything there is as rows, with what is bundled and what the cache holds. Reads every file that is there."""
+    return catalog.rows(
+        bundled=lambda asset: is_cached(asset, BUNDLED), cached=lambda asset: is_cached(asset, cache)
+    )
 
 
 def is_cached(asset: Asset, cache: Path) -> bool:

@@ -139,6 +139,7 @@ class Row:
     name: str
     kind: Literal["model", "labels", "sample"]
     bytes: int
+    bundled: bool
     cached: bool
     licence: str
 
@@ -181,8 +182,8 @@ class Catalog:
         """The entry of this name, whatever its kind; raises UnknownName with near matches."""
         return _named(name, self.entries, "entry")
 
-    def rows(self, cached: Callable[[Asset], bool]) -> tuple[Row, ...]:
-        """Everything there is as rows; `cached` tells whether a file is in the cache."""
+    def rows(self, *, bundled: Callable[[Asset], bool], cached: Callable[[Asset], bool]) -> tuple[Row, ...]:
+        """Everything there is as rows; the two functions say of a file whether it is bundled, and in the cache."""
         kinds: tuple[tuple[Literal["model", "labels", "sample"], Sequence[Entry]], ...] = (
             ("model", self.models),
             ("labels", self.labels),
@@ -193,7 +194,8 @@ class Catalog:
                 name=entry.name,
                 kind=kind,
                 bytes=sum(asset.bytes for asset in entry.files),
-                cached=all(cached(asset) for asset in entry.files),
+                bundled=all(map(bundled, entry.files)),
+                cached=all(map(cached, entry.files)),
                 licence=entry.files[0].licence,
             )
             for kind, entries in kinds

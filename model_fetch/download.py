@@ -1,4 +1,4 @@
-"""Brings assets into the cache: from mirrors, else from their public URL; over HTTP or from a folder."""
+"""Brings assets into the cache: from mirrors, what is bundled or their public URL; over HTTP or from a folder."""
 
 import contextlib
 import random
@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import requests
 import urllib3.exceptions as urllib3_errors
 
-from model_fetch.cache import Part, Stopped, is_cached, locked_part
+from model_fetch.cache import BUNDLED, Part, Stopped, is_cached, locked_part
 from model_fetch.catalog import Asset
 from model_fetch.errors import (
     CacheUnwritable,
@@ -30,7 +30,7 @@ Progress = Callable[[str, int, int | None], None]
 """Called with what is fetched, bytes done and bytes in all; never for what the cache held already."""
 
 Warn = Callable[[str], None]
-"""Called with a line about a mirror that was passed over though it is there."""
+"""Called with a line about a mirror, or a bundled file, that was passed over though it is there."""
 
 _PIECE = 1 << 16
 PATIENT = RetryPolicy()
@@ -38,7 +38,10 @@ PATIENT = RetryPolicy()
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What stays the same for all assets that one thread fetches; setting `stop` calls the work off."""
+    """What stays the same for all assets that one thread fetches; setting `stop` calls the work off.
+
+    `given_up` holds the hosts that could not be reached or did not deliver: they are not tried again.
+    """
 
     cache: Path
     mirrors: Sequence[str]
@@ -46,6 +49,7 @@ class Job:
     warn: Warn | None
     policy: RetryPolicy
     session: requests.Session
+    given_up: set[str] = field(default_factory=set)
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -64,16 +68,16 @@ def fetch(  # noqa: PLR0913 -- each keyword is a thing of its own that a caller 
         asset: what to fetch.
         cache: folder that gets the file as `<host>/<path>`; made when missing.
         mirrors: folders or URLs (https, http, file) that hold assets as `<host>/<path>`, tried in this order
-            before the public URL. One that is not there, or has not this asset, is passed over in silence;
-            one with other trouble is passed over with a warning. A relative folder starts at the working
-            directory.
+            before the bundled files and the public URL. One that is not there, or has not this asset, is
+            passed over in silence; one with other trouble is passed over with a warning. A relative folder
+            starts at the working directory.
         progress: see `Progress`.
         warn: see `Warn`.
         policy: attempts, delays and timeouts.
 
     Raises:
-        NotFound, WrongDigest, WrongSize, NoNetwork, DownloadFailed: no mirror had the file, and this is
-            what happened at its public URL.
+        NotFound, WrongDigest, WrongSize, NoNetwork, DownloadFailed: it is not bundled, no mirror had it, and
+            this is what happened at its public URL.
         DiskFull, CacheUnwritable: the cache cannot take it.
     """
     with requests.Session() as session:
@@ -95,23 +99,24 @@ def fetch_in_job(asset: Asset, job: Job) -> Path:
 
 def _fill(part: Part, asset: Asset, job: Job) -> None:
     notes = []
-    for mirror in job.mirrors:
+    for mirror in (*job.mirrors, str(BUNDLED)):
         try:
             if _from_mirror(mirror, part, asset, job):
                 return
-            notes.append(f"{mirror} does not have it")
+            if mirror in job.mirrors:  # that most files are not bundled is no news
+                notes.append(f"{mirror} does not have it")
         except (DiskFull, CacheUnwritable):
             raise
         except ModelFetchError as error:
             if job.warn:
-                job.warn(f"mirror passed over: {error}")
+                job.warn(f"passed over: {error}")
             notes.append(str(error))
     try:
         _from_url(asset.url, part, asset, job)
     except ModelFetchError as error:
         if not notes:
             raise
-        raise type(error)(f"{error}\nMirrors tried before that: {'; '.join(notes)}") from error
+        raise type(error)(f"{error}\nTried before that: {'; '.join(notes)}") from error
 
 
 def _from_mirror(mirror: str, part: Part, asset: Asset, job: Job) -> bool:
@@ -150,9 +155,7 @@ def _from_folder(path: Path, part: Part, asset: Asset, job: Job) -> None:
         if part.right:
             return
     part.restart()
-    raise WrongDigest(
-        f"{path} is not the file of the catalogue (SHA-256 {asset.sha256}): replace it in the mirror"
-    )
+    raise WrongDigest(f"{path} is not the file of the catalogue (SHA-256 {asset.sha256}): replace it")
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
@@ -167,6 +170,21 @@ def _pieces(path: Path) -> Iterator[bytes]:
 
 
 def _from_url(url: str, part: Part, asset: Asset, job: Job) -> None:
+    host = _host(url)
+    if host in job.given_up:
+        raise NoNetwork(f"{host} is not tried again for {url}: it could not be reached before")
+    try:
+        _download(url, part, asset, job)
+    except (NoNetwork, DownloadFailed):
+        job.given_up.add(host)
+        raise
+
+
+def _host(url: str) -> str:
+    return without_userinfo(url).split("/")[2]
+
+
+def _download(url: str, part: Part, asset: Asset, job: Job) -> None:
     failures = 0
     while True:
         try:
@@ -245,7 +263,7 @@ def _take(piece: bytes, part: Part, asset: Asset, job: Job) -> None:
 @contextlib.contextmanager
 def _network(url: str) -> Iterator[None]:
     """Turn what the HTTP libraries raise into Transient or into what a user can act on."""
-    host = without_userinfo(url).split("/")[2]
+    host = _host(url)
     try:
         yield
     except (requests.exceptions.SSLError, urllib3_errors.SSLError) as error:
@@ -253,17 +271,23 @@ def _network(url: str) -> Iterator[None]:
             f"{host}: no trusted connection ({error}). Behind a proxy with a certificate of its own, "
             "name the file of certificates in REQUESTS_CA_BUNDLE"
         ) from error
+    except requests.ConnectTimeout as error:  # as of a firewall that drops what it does not let through
+        raise _no_network(host, "no answer") from error
     except (requests.Timeout, urllib3_errors.TimeoutError) as error:
         raise Transient("timed out") from error
     except requests.ConnectionError as error:
         reason = getattr(error.args[0], "reason", None) if error.args else None
         if isinstance(reason, urllib3_errors.NewConnectionError | urllib3_errors.ProxyError):
-            raise NoNetwork(
-                f"{host} cannot be reached ({str(reason).split(': ', 1)[-1]}). Check the network, or the "
-                "proxy in HTTPS_PROXY; or use a mirror: `mirrors` in invoke.yaml, or --mirror"
-            ) from error
+            raise _no_network(host, str(reason).split(": ", 1)[-1]) from error
         raise Transient(f"the connection broke ({error})") from error
     except (requests.exceptions.ChunkedEncodingError, urllib3_errors.HTTPError) as error:
         raise Transient(f"the connection broke ({error})") from error
     except requests.RequestException as error:
         raise DownloadFailed(f"{url}: {error}. Use a mirror, or check the proxy's settings") from error
+
+
+def _no_network(host: str, why: str) -> NoNetwork:
+    return NoNetwork(
+        f"{host} cannot be reached ({why}). Check the network, or the proxy in HTTPS_PROXY; or use a mirror: "
+        "--mirror, UNDER48_MIRRORS, or `mirrors` in invoke.yaml"
+    )

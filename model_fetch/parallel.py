@@ -24,15 +24,17 @@ def fetch_model(  # noqa: PLR0913 -- as those of fetch
     progress: Progress | None = None,
     warn: Warn | None = None,
     policy: RetryPolicy = PATIENT,
+    given_up: set[str] | None = None,
 ) -> tuple[Path, ...]:
     """The paths of all files of a model (or of any other entry) in the cache, in the catalogue's order.
 
     Several are fetched at once. Progress is that of all missing files together, under the entry's name,
     told by one thread at a time. Raises what `fetch` raises, at the first file that fails; the others stop
-    where they are.
+    where they are. Hosts in `given_up` are not tried; one that cannot be reached or does not deliver is added.
     """
     missing = [asset for asset in entry.files if not is_cached(asset, cache)]
     stop = threading.Event()
+    hosts = set() if given_up is None else given_up
     told = progress and _summed(progress, entry.name, sum(asset.bytes for asset in missing))
 
     def work(asset: Asset, session: requests.Session) -> None:
@@ -43,6 +45,7 @@ def fetch_model(  # noqa: PLR0913 -- as those of fetch
             warn=warn,
             policy=policy,
             session=session,
+            given_up=hosts,
             stop=stop,
         )
         fetch_in_job(asset, job)

@@ -17,7 +17,6 @@ from tests.debian import needs_apt, needs_dpkg
 from tests.download_server import serving
 
 SOURCES = Path(fetch_sources.__file__).with_name("sources.toml")
-MIRROR = Path(__file__).parents[2] / "shared/mirror"
 HOST = re.compile(r"https?://|[a-z0-9-]+\.(org|com|net)\b")
 
 
@@ -281,13 +280,3 @@ def test_the_rows_of_the_real_table_are_complete() -> None:
         assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests), row["name"]
     names = [(row["name"], row.get("arch")) for row in rows]
     assert len(set(names)) == len(names)
-
-
-@pytest.mark.parametrize("name", ["tensorflow", "cpuinfo"])
-def test_the_real_rows_name_the_digests_of_the_sources_in_the_mirror(name: str) -> None:
-    rows = tomllib.loads(SOURCES.read_text())["source"]
-    (row,) = (row for row in rows if row["name"] == name)
-    file = MIRROR / "pool/main" / row["pool"]
-    if not file.is_file():
-        pytest.skip("no mirror beside the checkout")
-    assert hashlib.sha256(file.read_bytes()).hexdigest() == row["sha256"]

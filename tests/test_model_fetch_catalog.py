@@ -1,22 +1,18 @@
-import os
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pytest
 
-from model_fetch import Asset, BadCatalog, Catalog, Entry, UnknownName, is_cached, load_catalog
+from model_fetch import Asset, BadCatalog, Catalog, Entry, Labels, UnknownName, load_catalog
+from tests.catalogued import needed
 
-MIRROR = Path("../shared/mirror")
 CATALOG = load_catalog()
 DIGEST = "0" * 64
 
-needs_mirror = pytest.mark.skipif(
-    not MIRROR.is_dir() and not os.environ.get("CI"), reason=f"there is no mirror at {MIRROR}"
-)
 
-
-def mirrored(asset: Asset) -> str:
-    return (MIRROR / asset.location).read_text(encoding="utf-8")
+def text_of(labels: Labels) -> str:
+    (file,) = needed(labels)
+    return file.read_text(encoding="utf-8")
 
 
 def test_the_catalogue_has_every_kind_of_thing() -> None:
@@ -53,30 +49,27 @@ def test_the_value_range_of_a_model_suits_its_input_type(model: Entry) -> None:
     assert (lowest, highest) == expected
 
 
-@needs_mirror
 @pytest.mark.parametrize("entry", CATALOG.entries, ids=lambda entry: entry.name)
-def test_every_entry_verifies_from_the_mirror(entry: Entry) -> None:
-    assert [asset.name for asset in entry.files if not is_cached(asset, MIRROR)] == []
+def test_every_entry_can_be_fetched_and_verified(entry: Entry) -> None:
+    assert [file.stat().st_size for file in needed(entry)] == [asset.bytes for asset in entry.files]
 
 
-@needs_mirror
 def test_every_accepted_answer_is_a_line_of_the_labels() -> None:
     (labels,) = CATALOG.labels
-    lines = mirrored(labels.asset).splitlines()
+    lines = text_of(labels).splitlines()
     assert len(lines) == labels.lines == 1001
     for sample in CATALOG.samples:
         # A line that stands twice (crane) would not tell which class is meant.
         assert [lines.count(answer) for answer in sample.accepted] == [1] * len(sample.accepted)
 
 
-@needs_mirror
 @pytest.mark.parametrize(("name", "first", "classes"), [
     ("mobilenet_v2_1.0_224_quant", "background", 1001),
     ("tfjs_mobilenet_v1_0.75_224", "tench, Tinca tinca", 1000),
 ])  # fmt: skip
 def test_class_names_begin_with_the_name_of_class_0(name: str, first: str, classes: int) -> None:
     model = CATALOG.model(name)
-    names = model.class_names(mirrored(CATALOG.labels_of(model).asset))
+    names = model.class_names(text_of(CATALOG.labels_of(model)))
     assert (names[0], len(names)) == (first, classes)
     assert names[-1] == "toilet tissue, toilet paper, bathroom tissue"
 
@@ -104,7 +97,9 @@ def test_an_unknown_name_is_answered_with_near_ones() -> None:
 
 def test_rows_tell_kind_size_and_whether_all_files_are_cached() -> None:
     shard = CATALOG.model("tfjs_mobilenet_v1_0.75_224").files[-1]
-    rows = {row.name: row for row in CATALOG.rows(lambda asset: asset != shard)}
+    rows = {
+        row.name: row for row in CATALOG.rows(bundled=lambda _: False, cached=lambda asset: asset != shard)
+    }
     assert len(rows) == len(CATALOG.entries)
     assert [rows[name].kind for name in ("mobilenet_v1_0.25_224", "imagenet_1001", "panda.jpg")] == [
         "model", "labels", "sample"

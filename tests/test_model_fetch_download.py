@@ -3,6 +3,7 @@ import hashlib
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -206,6 +207,22 @@ def test_an_unknown_host_is_no_network(tmp_path: Path) -> None:
         fetch(asset_at("https://nowhere.invalid/file.bin"), cache=tmp_path)
 
 
+def test_a_connection_that_nobody_answers_is_no_network_and_not_tried_again(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as opened:
+        full = opened.enter_context(socket.socket())
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(2):  # fill what waits to be accepted: from then on Linux drops, as a firewall does
+            waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        asset = asset_at(f"http://127.0.0.1:{full.getsockname()[1]}/file.bin")
+        begin = time.monotonic()
+        with pytest.raises(NoNetwork, match=r"cannot be reached \(no answer\).*UNDER48_MIRRORS"):
+            fetch(asset, cache=tmp_path, policy=RetryPolicy(connect_timeout=0.3))
+        assert time.monotonic() - begin < 2
+
+
 def test_an_untrusted_server_is_named_with_what_to_set(tmp_path: Path) -> None:
     with offered() as (asset, _), pytest.raises(DownloadFailed, match="REQUESTS_CA_BUNDLE"):
         fetch(asset_at(asset.url.replace("http:", "https:")), cache=tmp_path, policy=QUICK)
@@ -353,7 +370,7 @@ def test_a_password_in_a_mirrors_url_is_sent_and_never_shown(
             fetch(asset, cache=tmp_path, mirrors=[mirror], warn=said.append, policy=QUICK)
         assert len(server.requests) >= (1 if answers else 0)
     said.append(str(raised.value))
-    assert "Mirrors tried before that: " in said[-1]
+    assert "Tried before that: " in said[-1]
     assert not [line for line in said if "secret" in line or "me:" in line]
 
 
@@ -367,7 +384,7 @@ def test_a_mirror_with_a_wrong_file_is_passed_over_with_a_warning(tmp_path: Path
         assert server.ranges == [None]
     (line,) = warnings
     assert str(tmp_path / "m" / asset.location) in line
-    assert "replace it in the mirror" in line
+    assert line.endswith(": replace it")
 
 
 def test_what_became_of_the_mirrors_stands_in_the_final_error(tmp_path: Path) -> None:
@@ -375,7 +392,7 @@ def test_what_became_of_the_mirrors_stands_in_the_final_error(tmp_path: Path) ->
     with serving({f"/{asset.location}": CONTENT}, [status(403)]) as mirror:
         with pytest.raises(NoNetwork, match=r"cannot be reached") as raised:
             fetch(asset, cache=tmp_path, mirrors=["/no/such/folder", mirror.url])
-        assert "Mirrors tried before that: /no/such/folder does not have it; " in str(raised.value)
+        assert "Tried before that: /no/such/folder does not have it; " in str(raised.value)
         assert f"{mirror.url}/{asset.location}" in str(raised.value)
         assert "403" in str(raised.value)
 

@@ -1,8 +1,6 @@
 import contextlib
-import hashlib
 import struct
 import tracemalloc
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,9 +8,9 @@ from hypothesis import strategies as st
 
 from images.operators import BadModel, Operator, read_operators
 from model_fetch import load_catalog
+from tests.catalogued import needed
 from tests.tflite_bytes import Code, model
 
-MIRROR = Path(__file__).parents[2] / "shared/mirror"
 SMALL = model([Code(deprecated=3, builtin=3, version=5), Code(deprecated=32, builtin=32, custom=b"Detect")])
 
 CASES: dict[str, tuple[list[Code], list[Operator]]] = {
@@ -62,13 +60,8 @@ REAL = {
 
 @pytest.mark.parametrize("name", REAL)
 def test_real_models_are_read(name: str) -> None:
-    (asset,) = load_catalog().model(name).files
-    file = MIRROR / asset.location
-    if not file.is_file():
-        pytest.skip("no mirror beside the checkout")
-    content = file.read_bytes()
-    assert hashlib.sha256(content).hexdigest() == asset.sha256
-    assert {o.builtin: o.version for o in read_operators(content)} == REAL[name]
+    (file,) = needed(load_catalog().model(name))
+    assert {o.builtin: o.version for o in read_operators(file.read_bytes())} == REAL[name]
 
 
 NO_MODELS = {

@@ -72,21 +72,21 @@ def test_details_of_a_photo_without_classes_are_still_there() -> None:
 
 def test_the_catalogue_is_listed_by_kind_name_size_and_state() -> None:
     rows = [
-        Row(name="0.50", kind="model", bytes=4_100_000, cached=True, licence="Apache-2.0"),
-        Row(name="panda.jpg", kind="sample", bytes=60823, cached=False, licence="L" * 60),
+        Row(name="0.50", kind="model", bytes=4_100_000, bundled=True, cached=True, licence="Apache-2.0"),
+        Row(name="panda.jpg", kind="sample", bytes=60823, bundled=False, cached=False, licence="L" * 60),
     ]
     _, _, first, second = catalog_table(rows).splitlines()
-    assert first.split() == ["model", "0.50", "4.1", "MB", "yes", "Apache-2.0"]
+    assert first.split() == ["model", "0.50", "4.1", "MB", "yes", "yes", "Apache-2.0"]
     assert second.split() == ["sample", "panda.jpg", "60.8", "kB", "L" * 41 + "…"]
 
 
 def test_the_real_catalogue_fits_120_columns() -> None:
-    table = catalog_table(load_catalog().rows(lambda _asset: True))
+    table = catalog_table(load_catalog().rows(bundled=lambda _: True, cached=lambda _: True))
     assert max(map(len, table.splitlines())) <= 120
 
 
 def test_an_empty_table_is_its_headings() -> None:
-    assert catalog_table([]).split()[:5] == ["kind", "name", "size", "cached", "licence"]
+    assert catalog_table([]).split()[:6] == ["kind", "name", "size", "bundled", "cached", "licence"]
     assert "photo" in verdict_table([])
 
 

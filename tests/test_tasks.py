@@ -84,6 +84,17 @@ def inv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return run
 
 
+MIRRORED = ["audit", "build", "fetch-model", "package", "sbom", "serve", "verify"]
+
+
+@pytest.mark.parametrize("name", MIRRORED)
+def test_a_task_that_fetches_takes_mirrors_and_a_model_by_its_first_letter(name: str) -> None:
+    words = [name, "--mirror", "/m", "--mirror=https://mirror/n"]
+    (context,) = Parser(contexts=CONTEXTS.values()).parse_argv(words)
+    assert context.args["mirror"].value == ["/m", "https://mirror/n"]
+    assert CONTEXTS[name].flags["-m"].name == ("mirror" if name == "fetch-model" else "model")
+
+
 def test_the_list_names_every_task_with_its_line(inv: Run) -> None:
     done = inv("--list")
     assert (done.code, done.err) == (0, "")
@@ -178,3 +189,4 @@ def test_the_catalogue_is_listed_without_a_network(inv: Run) -> None:
     rows = json.loads(done.out)
     assert {row["kind"] for row in rows} == {"model", "labels", "sample"}
     assert not any(row["cached"] for row in rows)
+    assert {row["name"] for row in rows if row["bundled"]} > {"imagenet_1001", "panda.jpg"}

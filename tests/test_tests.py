@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from cli import tests
-from cli.pipeline import ROOT
+from cli.pipeline import ROOT, Pipeline
+from cli.supply import Supply
+from model_fetch import Entry
 
 LOCK = "requirements-none.lock"
 
@@ -30,6 +32,33 @@ def test_an_engine_is_brought_up_for_tests_that_need_one(
 ) -> None:
     monkeypatch.chdir(ROOT)
     assert tests._with_engine(path) is needed
+
+
+@pytest.mark.parametrize("missing", [(), ("mobilenet_v1_0.25_224", "lion.jpg")])
+def test_what_cannot_be_had_is_left_out_and_the_other_models_are_built(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], missing: tuple[str, ...]
+) -> None:
+    built: list[str] = []
+
+    def find(supply: Supply, entry: Entry, _shown: object) -> tuple[Path, ...] | None:
+        if entry.name in missing:
+            supply.given_up.add("host.example")
+        return None if entry.name in missing else (Path(entry.name),)
+
+    def build(pipeline: Pipeline) -> None:
+        built.append(pipeline.settings.model)
+
+    monkeypatch.setattr(Supply, "find", find)
+    for step, work in {"engine": None, "base": None, "image": build, "package": build}.items():
+        monkeypatch.setattr(Pipeline, step, None if work is None else property(work))
+    for step in ("_install_browser", "install", "install_auditwheel"):
+        monkeypatch.setattr(tests, step, lambda *_, **__: None)
+    tests.make_ready()
+    expected = [name for name in tests.tflite_models(Pipeline(tests.settings())) if name not in missing]
+    assert built == expected
+    said = capsys.readouterr().err
+    assert ("host.example cannot be reached" in said) is bool(missing)
+    assert f"{15 - len(missing[1:])} of 15, verified" in said
 
 
 @pytest.fixture
@@ -84,10 +113,12 @@ def test_all_is_run_and_the_first_failure_counts(
     check: bool,
 ) -> None:
     # In place of the tools: a Python that writes down how it was called.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("UNDER48_MIRRORS", "m;https://mirror/x")
     log = tmp_path / "log"
     program = tmp_path / "python"
     program.write_text(
-        f'#!/bin/sh\necho "$*" >>{log}\necho done\n'
+        f'#!/bin/sh\necho "$*" >>{log}\necho "$UNDER48_MIRRORS" >{tmp_path}/mirrors\necho done\n'
         + "".join(f'case "$*" in "-m {each}"*) exit 1;; esac\n' for each in failing)
     )
     program.chmod(0o755)
@@ -97,3 +128,5 @@ def test_all_is_run_and_the_first_failure_counts(
     called = [line.removeprefix("-m ") for line in log.read_text().splitlines()]
     assert [next(run for run in runs if line.startswith(run)) for line in called] == runs
     assert called[-1].endswith(f"--ignore {os.fspath(tests.INTEGRATION)}")
+    # The tests run in the project's folder, so what is named from here is passed on as a whole path.
+    assert (tmp_path / "mirrors").read_text() == f"{tmp_path}/m;https://mirror/x\n"

@@ -9,13 +9,13 @@ from typing import Any
 import docker
 import pytest
 
-from cli.pipeline import ROOT, Pipeline
+from cli.pipeline import Pipeline
 from cli.tests import settings
 from images.activation import Status
 from images.build import Image
 from images.engine import Engine
 from images.invoker import Invoker, invoker
-from model_fetch import fetch_model
+from tests.catalogued import ByEntry, at_hand, needed
 from tests.integration.inside import ImageOf, Initialized
 
 
@@ -38,8 +38,17 @@ def engine(pipeline: Pipeline) -> Engine:
 
 @pytest.fixture(scope="session")
 def image_of(pipeline_of: Callable[[str], Pipeline]) -> ImageOf:
-    """The image of a model, looked up or built once in a session; `./inv test` has built them all before."""
-    return lambda model: pipeline_of(model).image
+    """The image of a model, looked up or built once in a session; `./inv test` has built them all before.
+
+    Without the model's file the test that asks is skipped.
+    """
+
+    def image(model: str) -> Image:
+        pipeline = pipeline_of(model)
+        needed(pipeline.model)
+        return pipeline.image
+
+    return image
 
 
 @pytest.fixture(scope="session")
@@ -50,20 +59,9 @@ def image(pipeline: Pipeline) -> Image:
 
 @pytest.fixture(scope="session")
 def photos(pipeline: Pipeline) -> dict[str, Path]:
-    """The files of all catalogued samples by name."""
-    return {
-        sample.name: fetch_model(sample, cache=pipeline.cache, mirrors=pipeline.mirrors)[0]
-        for sample in pipeline.catalog.samples
-    }
-
-
-@pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder of test files that are no part of the project."""
-    folder = ROOT.parent / "shared"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is no part of the project")
-    return folder
+    """The files of the catalogued samples that can be had, by name; asking for another skips the test that asks."""
+    samples = pipeline.catalog.samples
+    return ByEntry({name: needed(pipeline.catalog.sample(name))[0] for name in at_hand(samples)})
 
 
 @pytest.fixture(scope="session")

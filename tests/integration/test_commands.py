@@ -13,7 +13,8 @@ from cli.pipeline import ROOT, Pipeline
 from cli.tests import settings
 from images.build import Image
 from images.container import LABEL
-from tests.integration.test_photos import MISSES, PANDA
+from tests.integration.test_photos import MISSES
+from tests.variants import PANDA
 
 pytestmark = pytest.mark.engine
 
@@ -56,11 +57,13 @@ def test_verify_prints_json(photos: dict[str, Path]) -> None:
     assert panda["memory"] > 0
 
 
-def test_a_sample_taken_for_something_else_is_a_failure(engine: docker.DockerClient) -> None:
+def test_a_sample_taken_for_something_else_is_a_failure(
+    engine: docker.DockerClient, photos: dict[str, Path]
+) -> None:
     model, photo, taken_for = next(
         (model, *missed) for model, misses in MISSES.items() for missed in misses.items()
     )
-    done = inv("verify", photo, "--model", model, "--repeat", "0", "--json")
+    done = inv("verify", str(photos[photo]), "--model", model, "--repeat", "0", "--json")
     assert done.returncode == 1
     (verdict,) = json.loads(done.stdout)
     assert (verdict["ok"], verdict["top"][0]["class_name"]) == (False, taken_for)

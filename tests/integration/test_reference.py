@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 
-from cli.pipeline import ROOT, Pipeline
+from cli.pipeline import ROOT
 from cli.tests import REFERENCE
 from images.activation import Status
-from model_fetch import fetch_model, load_catalog
+from model_fetch import load_catalog
+from tests.catalogued import ByEntry, at_hand, needed
 from tests.integration.inside import ImageOf, Initialized, encoded, source
 
 pytestmark = pytest.mark.engine
@@ -54,10 +55,10 @@ Answers = dict[str, dict[str, dict[str, Any]]]
 @pytest.fixture(scope="module")
 def native(image_of: ImageOf, initialized: Initialized, photos: dict[str, Path]) -> Answers:
     """What the action in `actions/tensors.py` says, by model and photo."""
-    answers: Answers = {}
-    for model in MODELS:
+    answers: Answers = ByEntry()
+    for model in at_hand([CATALOG.model(name) for name in MODELS]):
         with initialized(image_of(model).tag, code=source("tensors")) as running:
-            answers[model] = {}
+            answers[model] = ByEntry()
             for name, file in photos.items():
                 activation = running.run({"image": encoded(file)})
                 assert activation.classified.status is Status.SUCCESS, (model, name, activation)
@@ -66,7 +67,7 @@ def native(image_of: ImageOf, initialized: Initialized, photos: dict[str, Path])
 
 
 @pytest.fixture(scope="module")
-def reference(native: Answers, pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reference(native: Answers, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which one process of TensorFlow, whose import takes seconds, has done everything."""
     folder = tmp_path_factory.mktemp("reference")
     jobs = {}
@@ -74,8 +75,8 @@ def reference(native: Answers, pipeline: Pipeline, tmp_path_factory: pytest.Temp
         (folder / model).mkdir()
         for name, answer in answers.items():
             (folder / model / f"{name}.in").write_bytes(base64.b64decode(answer["input"]))
-        fetched = fetch_model(CATALOG.model(model), cache=pipeline.cache, mirrors=pipeline.mirrors)
-        jobs[model] = {"model": str(fetched[0]), "inputs": list(answers)}
+        (file,) = needed(CATALOG.model(model))
+        jobs[model] = {"model": str(file), "inputs": list(answers)}
     (folder / "jobs.json").write_text(json.dumps(jobs))
     program = ROOT / "tests/reference/infer.py"
     done = subprocess.run(
@@ -93,8 +94,9 @@ def output_of(reference: Path, model: str) -> dict[str, Any]:
 @pytest.mark.parametrize("photo", PHOTOS)
 @pytest.mark.parametrize("model", MODELS)
 def test_the_library_agrees_with_tensorflow(native: Answers, reference: Path, model: str, photo: str) -> None:
+    answer = native[model][photo]
     kind = output_of(reference, model)["type"]
-    ours = array.array(CODES[kind], base64.b64decode(native[model][photo]["output"]))
+    ours = array.array(CODES[kind], base64.b64decode(answer["output"]))
     theirs = array.array(CODES[kind], (reference / model / f"{photo}.out").read_bytes())
     apart = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
     assert apart <= (FLOAT_DIFFERENCE if kind == "float32" else QUANTISED_STEPS)
@@ -103,8 +105,8 @@ def test_the_library_agrees_with_tensorflow(native: Answers, reference: Path, mo
 
 @pytest.mark.parametrize("model", MODELS)
 def test_stored_numbers_stand_for_what_tensorflow_says(native: Answers, reference: Path, model: str) -> None:
-    theirs = output_of(reference, model)
     answer = native[model][PHOTOS[0]]
+    theirs = output_of(reference, model)
     assert (answer["scale"], answer["zero_point"]) == (theirs["scale"], theirs["zero_point"])
     stored = array.array(CODES[theirs["type"]], base64.b64decode(answer["output"]))
     scale, zero = (theirs["scale"], theirs["zero_point"]) if theirs["scale"] else (1, 0)

@@ -16,7 +16,7 @@ import pytest
 from cli.pipeline import ROOT
 from images.build import Image
 from images.container import LABEL
-from tests.integration.test_photos import PANDA
+from tests.variants import PANDA
 
 pytestmark = pytest.mark.engine
 
