@@ -13,6 +13,7 @@ from images import container
 from images.container import ContainerEnded, Limits, Started, options, started
 from images.errors import ContainerFailed
 from images.invoker import Memory
+from tests.foreground import foreground
 
 
 def test_a_container_is_started_with_the_platforms_flags() -> None:
@@ -170,7 +171,7 @@ with ended_by_signals():
 assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 """
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        foreground(sys.executable, "-c", program),
         capture_output=True,
         text=True,
         check=False,
