@@ -56,7 +56,7 @@ def native(image_of: ImageOf, initialized: Initialized, photos: dict[str, Path])
     """What the action in `actions/tensors.py` says, by model and photo."""
     answers: Answers = {}
     for model in MODELS:
-        with initialized(image_of(model).tag, code=source("tensors")) as running:
+        with initialized(image_of(model).id, code=source("tensors")) as running:
             answers[model] = {}
             for name, file in photos.items():
                 activation = running.run({"image": encoded(file)})
