@@ -4,7 +4,7 @@ import errno
 import http.client
 import json
 import os
-import selectors
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -80,7 +80,7 @@ class _WatchedSocket(socket.socket):
     def open(self, address: Address) -> None:
         code = self.connect_ex(address)
         if code == errno.EINPROGRESS:
-            self._wait(selectors.EVENT_WRITE, CONNECTING_SECONDS)
+            self._wait(select.POLLOUT, CONNECTING_SECONDS)
             code = self.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             raise OSError(code, os.strerror(code))
@@ -89,22 +89,22 @@ class _WatchedSocket(socket.socket):
     def sendall(self, data: "ReadableBuffer", flags: int = 0) -> None:
         unsent = memoryview(data)
         while unsent:
-            self._wait(selectors.EVENT_WRITE, SILENT_SECONDS)
+            self._wait(select.POLLOUT, SILENT_SECONDS)
             unsent = unsent[self.send(unsent, flags) :]
 
     def recv_into(self, buffer: "WriteableBuffer", nbytes: int = 0, flags: int = 0) -> int:
-        self._wait(selectors.EVENT_READ, SILENT_SECONDS)
+        self._wait(select.POLLIN, SILENT_SECONDS)
         return super().recv_into(buffer, nbytes, flags)
 
     def _wait(self, event: int, seconds: float) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self, event)
-            while not selector.select(min(seconds, self._remaining())):
-                try:
-                    self._check()
-                except ContainerFailed:
-                    if not selector.select(0):  # else its last word has come meanwhile
-                        raise
+        ready = select.poll()
+        ready.register(self, event)
+        while not ready.poll(min(seconds, self._remaining()) * 1000):
+            try:
+                self._check()
+            except ContainerFailed:
+                if not ready.poll(0):  # else its last word has come meanwhile
+                    raise
 
     def _remaining(self) -> float:
         remaining = self.deadline - time.monotonic()
