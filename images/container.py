@@ -108,7 +108,7 @@ def started(
     if not _is_here(engine):
         raise ContainerFailed(
             f"the engine at {engine.api.base_url} is on another machine, and its containers cannot be called "
-            "from here: give this command on that machine, or choose an engine of this one with DOCKER_HOST"
+            "from here: run this command on that machine, or choose an engine of this one with DOCKER_HOST"
         )
     name = f"wsk-under48-{uuid.uuid4().hex[:12]}"
     published = not _bridge_is_here(engine)
@@ -202,15 +202,13 @@ def _check(container: Container) -> None:
     except NotFound as error:
         raise ContainerEnded("the container has been removed while it was in use") from error
     state = container.attrs["State"]
-    if state["Status"] not in ("exited", "dead"):
+    if state["Running"]:
         return
-    said = container.logs(tail=_TAIL_LINES).decode(errors="replace").splitlines()
-    cause = (
-        "was killed for want of memory" if state["OOMKilled"] else f"ended with status {state['ExitCode']}"
-    )
-    raise ContainerEnded(
-        "\n    ".join((f"the container {cause} and serves nothing; its log ends with:", *said))
-    )
+    cause = "was killed: out of memory" if state["OOMKilled"] else f"ended with status {state['ExitCode']}"
+    log: list[str] = []
+    with suppress(APIError):  # it is being removed
+        log = container.logs(tail=_TAIL_LINES).decode(errors="replace").splitlines()
+    raise ContainerEnded("\n    ".join((f"the container {cause}; its log ends with:", *log)))
 
 
 def _address(container: Container, *, published: bool) -> Address:

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -101,7 +101,7 @@ class Invoker:
         if code is not None:
             value["code"] = code
         began = time.perf_counter()
-        answer = self._post("/init", {"value": value}, while_refused=self.running.check)
+        answer = self._post("/init", {"value": value}, retry_refused=True)
         activation = self._judge("init", context["activation_id"], answer, _since(began))
         self._init_ms = activation.elapsed_ms
         return activation
@@ -149,7 +149,7 @@ class Invoker:
         return Memory.of(cast("dict[str, Any]", self.running.container.stats(stream=False, one_shot=True)))
 
     def oom_killed(self) -> bool:
-        """Whether the kernel has killed the server for want of memory; the engine knows it a moment later."""
+        """Whether the kernel has killed the server, which ran out of memory; the engine knows it a moment later."""
         deadline = time.monotonic() + OOM_SECONDS
         while True:
             try:
@@ -166,7 +166,7 @@ class Invoker:
         path: str,
         message: Mapping[str, Any],
         *,
-        while_refused: Callable[[], None] | None = None,
+        retry_refused: bool = False,
         checked: list[float] | None = None,
     ) -> Answer | NoAnswer:
         """Post to this very container; `checked` gets the milliseconds that making sure of it took."""
@@ -182,8 +182,9 @@ class Invoker:
             path,
             encode(message),
             seconds=self.limits.timeout_ms / 1000,
+            retry_refused=retry_refused,
             retry_dropped=self.running.published,
-            while_refused=while_refused,
+            check=self.running.check,
             confirm=confirm,
         )
 

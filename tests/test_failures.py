@@ -13,6 +13,7 @@ from cli.failures import ENGINE_LOST, NO_ROOM, reported
 from errors import Under48Error
 from images.errors import BuildFailed
 from model_fetch import UnknownName
+from tests.foreground import foreground
 
 ROOT = Path(__file__).parents[1]
 
@@ -154,7 +155,7 @@ def test_ctrl_c_ends_a_running_command_with_130_and_one_line() -> None:
         "    print('started', flush=True)\n    time.sleep(60)\ncommand()\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", script],
+        foreground(sys.executable, "-c", script),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

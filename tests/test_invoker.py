@@ -7,11 +7,13 @@ from typing import Any
 
 import docker
 import pytest
+from docker.errors import APIError, NotFound
 
 from images import container
-from images.container import Limits, options, started
+from images.container import ContainerEnded, Limits, Started, options, started
 from images.errors import ContainerFailed
 from images.invoker import Memory
+from tests.foreground import foreground
 
 
 def test_a_container_is_started_with_the_platforms_flags() -> None:
@@ -97,6 +99,55 @@ def test_an_engine_on_another_machine_is_refused_before_anything_is_started() ->
         pass
 
 
+class _Container:
+    """What the engine says of a container: its state, or an error in the place of that or of its log."""
+
+    def __init__(self, state: dict[str, Any] | Exception, log: bytes | Exception = b"") -> None:
+        self.attrs = {"State": state}
+        self._log = log
+
+    def reload(self) -> None:
+        if isinstance(self.attrs["State"], Exception):
+            raise self.attrs["State"]
+
+    def logs(self, *, tail: int) -> bytes:
+        assert tail > 0
+        if isinstance(self._log, Exception):
+            raise self._log
+        return self._log
+
+
+def _state(status: str, code: int = 0, *, oom: bool = False) -> dict[str, Any]:
+    running = status in ("running", "paused")
+    return {"Status": status, "Running": running, "ExitCode": code, "OOMKilled": oom}
+
+
+ENDS = {
+    "its-own-end": (
+        _Container(_state("exited", 3), b"one\ntwo\n"),
+        "ended with status 3; .*:\n    one\n    two$",
+    ),
+    "out-of-memory": (
+        _Container(_state("exited", 137, oom=True), b"x\n"),
+        "was killed: out of memory; its log",
+    ),
+    "being-removed": (_Container(_state("removing", 137), APIError("409")), "ended with status 137; its log"),
+    "removed": (_Container(NotFound("no such container")), "has been removed while it was in use"),
+}
+
+
+@pytest.mark.parametrize(("ended", "message"), ENDS.values(), ids=ENDS)
+def test_a_container_that_has_ended_is_told_with_the_end_of_its_log(ended: Any, message: str) -> None:
+    with pytest.raises(ContainerEnded, match=f"^the container {message}"):
+        Started(container=ended, address=("", 0), published=False, start_ms=0).check()
+
+
+@pytest.mark.parametrize("status", ["running", "paused"])
+def test_a_container_that_runs_passes(status: str) -> None:
+    running: Any = _Container(_state(status))
+    Started(container=running, address=("", 0), published=False, start_ms=0).check()
+
+
 @pytest.mark.parametrize(
     ("number", "ignored", "status"),
     [
@@ -120,7 +171,7 @@ with ended_by_signals():
 assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 """
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        foreground(sys.executable, "-c", program),
         capture_output=True,
         text=True,
         check=False,

@@ -43,6 +43,7 @@ from tests.download_server import (
     undeclared,
     whole,
 )
+from tests.foreground import foreground
 
 CONTENT = random.Random(48).randbytes(300_000)
 HALF = 150_000
@@ -84,7 +85,7 @@ def files_in(cache: Path) -> list[str]:
 def start(asset: Asset, cache: Path, setup: str = "") -> subprocess.Popen[str]:
     """Fetch in a process of its own, with the usual timeouts."""
     code = f"{IMPORTS}; {setup}\nfetch({asset!r}, cache=Path({str(cache)!r}))"
-    return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(foreground(sys.executable, "-c", code), stderr=subprocess.PIPE, text=True)
 
 
 def wait_for_half(asset: Asset, cache: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from model_fetch import Asset, Model, NotFound, RetryPolicy, fetch_model
 from tests.download_server import Server, serving, slow, stalled_after, whole
+from tests.foreground import foreground
 
 FILES = {f"/model/shard{n}": bytes([n]) * (1000 + n) for n in range(12)}
 
@@ -100,7 +101,7 @@ def test_ctrl_c_ends_all_threads_at_once_and_leaves_parts(tmp_path: Path) -> Non
             "from pathlib import Path; from model_fetch import *; from model_fetch.catalog import Model\n"
             f"fetch_model({model!r}, cache=Path({str(tmp_path)!r}))"
         )
-        process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(foreground(sys.executable, "-c", code), stderr=subprocess.PIPE, text=True)
         stalled = list(FILES)[:4]
         deadline = time.monotonic() + 10
         while [path.stat().st_size for path in tmp_path.rglob("*.part")] != [500] * 4:

@@ -2,13 +2,15 @@ import http.server
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 
+from images import protocol
 from images.activation import ENTITY_BYTES, Answer, NoAnswer
+from images.errors import ContainerFailed
 from images.protocol import Address, encode, post
 
 
@@ -136,10 +138,10 @@ def test_init_waits_for_the_server_to_listen_and_run_does_not() -> None:
             listener = socket.create_server(address)
             threading.Thread(target=_answer_once, args=(listener,), daemon=True).start()
 
-    answer = post(address, "/init", b"{}", seconds=5, while_refused=listen_at_the_third)
+    answer = post(address, "/init", b"{}", seconds=5, retry_refused=True, check=listen_at_the_third)
     assert isinstance(answer, Answer)
     assert len(attempts) == 3
-    still = post(address, "/init", b"{}", seconds=1, while_refused=lambda: attempts.append(1))
+    still = post(address, "/init", b"{}", seconds=1, retry_refused=True, check=lambda: attempts.append(1))
     assert isinstance(still, NoAnswer)
     assert len(attempts) > 5
 
@@ -154,7 +156,7 @@ def _answer_once(listener: socket.socket) -> None:
 
 def test_an_http_answer_to_init_is_final_whatever_it_says() -> None:
     with _serving(_answer(404, b"not yet")) as server:
-        answer = post(server.address, "/init", b"{}", seconds=5, while_refused=lambda: None)
+        answer = post(server.address, "/init", b"{}", seconds=5, retry_refused=True)
         assert isinstance(answer, Answer)
         assert answer.status_code == 404
         assert len(server.requests) == 1
@@ -166,9 +168,7 @@ def test_a_dropped_connection_is_tried_again_on_a_published_port_only(*, publish
         (_drop if count < 3 else _answer(200, b"{}"))(handler, count)
 
     with _serving(behave) as server:
-        answer = post(
-            server.address, "/init", b"{}", seconds=5, retry_dropped=published, while_refused=lambda: None
-        )
+        answer = post(server.address, "/init", b"{}", seconds=5, retry_dropped=published, retry_refused=True)
         assert isinstance(answer, Answer) is published
 
 
@@ -203,3 +203,72 @@ def test_a_refused_connection_is_told_from_one_that_broke() -> None:
         broken = post(server.address, "/run", b"{}", seconds=5)
         assert isinstance(broken, NoAnswer)
         assert not broken.refused
+
+
+class _Engine:
+    """Asked whether the container runs: it does `life` times, and then has ended; `then` happens each time."""
+
+    def __init__(self, life: float, then: Callable[[], None] = lambda: None) -> None:
+        self.asked = 0
+        self._life, self._then = life, then
+
+    def __call__(self) -> None:
+        self.asked += 1
+        self._then()
+        if self.asked > self._life:
+            raise ContainerFailed("it has ended")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "CONNECTING_SECONDS", 0.02)
+    monkeypatch.setattr(protocol, "SILENT_SECONDS", 0.02)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("retry_refused", [False, True], ids=["run", "init"])
+def test_a_container_that_ended_is_noticed_though_nothing_refuses_the_connection(
+    *, retry_refused: bool
+) -> None:
+    engine = _Engine(life=2)
+    with ExitStack() as open_:
+        full = open_.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(5):  # a connection that finds no room in the queue is not answered at all
+            waiting = open_.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        with pytest.raises(ContainerFailed, match="it has ended"):
+            post(full.getsockname(), "/", b"{}", seconds=60, retry_refused=retry_refused, check=engine)
+    assert engine.asked == 3
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("size", [2, 32 << 20], ids=["it-never-answers", "it-never-reads"])
+def test_a_container_that_ended_without_a_word_in_mid_request_gives_no_answer(size: int) -> None:
+    engine = _Engine(life=2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        answer = post(silent.getsockname(), "/run", b" " * size, seconds=60, check=engine)
+    assert answer == NoAnswer(reason="it has ended")
+    assert engine.asked == 3
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("life", [3, 2], ids=["it-runs-on", "it-ended-after-its-answer"])
+def test_a_server_that_takes_its_time_is_waited_for(life: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer_at_the_third() -> None:
+            if engine.asked == 3:
+                _answer_once(listener)
+
+        engine = _Engine(life, answer_at_the_third)
+        answer = post(listener.getsockname(), "/run", b"{}", seconds=60, check=engine)
+    assert answer == Answer(status_code=200, body=b"{}", length=2)
+    assert engine.asked == 3
+
+
+def test_nobody_is_asked_about_a_server_that_answers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "CONNECTING_SECONDS", 60)  # whatever else the machine does
+    monkeypatch.setattr(protocol, "SILENT_SECONDS", 60)
+    with _serving(_answer(200, b"{}")) as server:
+        assert isinstance(post(server.address, "/run", b"{}", seconds=60, check=_Engine(0)), Answer)

@@ -1,6 +1,7 @@
 """Every ELF file of a whole Debian: libraries and symbols as the system's own loader finds them."""
 
 import io
+import os
 import re
 import tarfile
 import tempfile
@@ -46,7 +47,9 @@ def client() -> Iterator[docker.DockerClient]:
 def tree(client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
     record = tmp_path_factory.mktemp("base") / "base.json"
     base = ensure_base(client, architecture.host(), image=None, update=False, record=record)
-    container = client.api.create_container(base.image_id, command=["-"], labels={LABEL: ""})["Id"]
+    container = client.api.create_container(base.image_id, command=["-"], labels={LABEL: str(os.getpid())})[
+        "Id"
+    ]
     try:
         with tempfile.TemporaryFile() as file:
             for chunk in client.api.export(container):
@@ -60,7 +63,9 @@ def tree(client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) 
 def traced(client: docker.DockerClient, image: str, paths: list[str]) -> str:
     """Give what the image's own loader says of each of its files."""
     script = TRACE.format(loader=architecture.host().loader)
-    container = client.api.create_container(image, command=["sh", "-c", script], labels={LABEL: ""})["Id"]
+    container = client.api.create_container(
+        image, command=["sh", "-c", script], labels={LABEL: str(os.getpid())}
+    )["Id"]
     try:
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:

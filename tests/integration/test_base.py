@@ -9,6 +9,7 @@ import json
 import tarfile
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ class Registry:
 
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
+        self._salt = (
+            uuid.uuid4().bytes
+        )  # else two runs on one engine had the same images, and removed each other's
         self.tag = ""
         self.asked: list[str] = []
         self.silent = threading.Event()
@@ -73,8 +77,8 @@ class Registry:
         layer = io.BytesIO()
         with tarfile.open(fileobj=layer, mode="w") as archive:
             entry = tarfile.TarInfo("content")
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
+            entry.size = len(content + self._salt)
+            archive.addfile(entry, io.BytesIO(content + self._salt))
         diff_id = f"sha256:{hashlib.sha256(layer.getvalue()).hexdigest()}"
         config = {"architecture": arch, "os": "linux", "rootfs": {"type": "layers", "diff_ids": [diff_id]}}
         manifest = {
@@ -152,14 +156,13 @@ def test_a_base_of_the_users_is_taken_from_here_and_else_pulled(
     registry.asked.clear()
     assert ensure_base(client, HOST, image=registry.image, update=False, record=tmp_path / "b.json") == given
     assert registry.asked == []
-    client.images.get(given.image_id).tag("under48/test-base", "local")
+    name = f"under48/test-base:{uuid.uuid4().hex}"
+    client.images.get(given.image_id).tag(name)
     try:
-        local = ensure_base(
-            client, HOST, image="under48/test-base:local", update=False, record=tmp_path / "c.json"
-        )
+        local = ensure_base(client, HOST, image=name, update=False, record=tmp_path / "c.json")
         assert local.image_id == given.image_id
     finally:
-        client.images.remove("under48/test-base:local")
+        client.images.remove(name)
 
 
 def test_a_base_for_another_architecture_is_refused(

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import docker
@@ -13,6 +14,7 @@ from cli.pipeline import ROOT, Pipeline
 from cli.tests import settings
 from images.build import Image
 from images.container import LABEL
+from tests.foreground import foreground
 from tests.integration.test_photos import MISSES
 from tests.variants import PANDA
 
@@ -21,32 +23,48 @@ pytestmark = pytest.mark.engine
 STARTS_WITHIN_S = 60
 ENDS_WITHIN_S = 60
 
-
-def inv(*words: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([ROOT / "inv", *words], capture_output=True, text=True, check=False, cwd=ROOT)
-    assert "Traceback" not in done.stderr
-    return done
+Inv = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def containers(engine: docker.DockerClient, pid: int | None = None) -> list[str]:
-    """The containers of a command, or those of any whose command has ended."""
-    found = engine.containers.list(all=True, filters={"label": LABEL if pid is None else f"{LABEL}={pid}"})
-    return [str(each.name) for each in found if pid is not None or not _runs(int(each.labels[LABEL]))]
+@pytest.fixture
+def inv(engine: docker.DockerClient) -> Inv:
+    """Runs a command, which is to show no traceback and to leave no container."""
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        with started(*words) as child:
+            out, err = child.communicate()
+        assert "Traceback" not in err
+        assert containers(engine, child.pid) == []
+        return subprocess.CompletedProcess(child.args, child.returncode, out, err)
+
+    return run
 
 
-def _runs(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
+@pytest.fixture
+def named(engine: docker.DockerClient, image: Image) -> Image:
+    """The image, called by its tag again where another checkout has built its own under it meanwhile."""
+    engine.images.get(image.id).tag(image.tag)
+    return image
 
 
-def test_verify_says_on_stdout_what_it_found(engine: docker.DockerClient, image: Image) -> None:
+def started(*words: str) -> subprocess.Popen[str]:
+    command = foreground(ROOT / "inv", *words)
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def containers(engine: docker.DockerClient, pid: int) -> list[str]:
+    found = engine.api.containers(all=True, filters={"label": f"{LABEL}={pid}"})
+    return [each["Names"][0] for each in found]
+
+
+def test_verify_says_on_stdout_what_it_found(inv: Inv, named: Image) -> None:
     done = inv("verify", "panda.jpg", "--repeat", "2")
     assert done.returncode == 0, done.stderr
     assert "giant panda" in done.stdout
-    assert f"{image.tag}, nothing has changed" in done.stderr
-    assert containers(engine) == []
+    assert f"{named.tag}, nothing has changed" in done.stderr
 
 
-def test_verify_prints_json(photos: dict[str, Path]) -> None:
+def test_verify_prints_json(inv: Inv, photos: dict[str, Path]) -> None:
     done = inv("verify", str(photos["lion.jpg"]), "panda.jpg", "--repeat", "1", "--json")
     assert done.returncode == 0, done.stderr
     lion, panda = json.loads(done.stdout)
@@ -57,9 +75,7 @@ def test_verify_prints_json(photos: dict[str, Path]) -> None:
     assert panda["memory"] > 0
 
 
-def test_a_sample_taken_for_something_else_is_a_failure(
-    engine: docker.DockerClient, photos: dict[str, Path]
-) -> None:
+def test_a_sample_taken_for_something_else_is_a_failure(inv: Inv, photos: dict[str, Path]) -> None:
     model, photo, taken_for = next(
         (model, *missed) for model, misses in MISSES.items() for missed in misses.items()
     )
@@ -67,18 +83,14 @@ def test_a_sample_taken_for_something_else_is_a_failure(
     assert done.returncode == 1
     (verdict,) = json.loads(done.stdout)
     assert (verdict["ok"], verdict["top"][0]["class_name"]) == (False, taken_for)
-    assert containers(engine) == []
 
 
-def test_what_is_no_picture_is_a_failure_and_leaves_no_container(
-    engine: docker.DockerClient, tmp_path: Path
-) -> None:
+def test_what_is_no_picture_is_a_failure(inv: Inv, tmp_path: Path) -> None:
     file = tmp_path / "notes.jpg"
     file.write_text("no picture at all")
     done = inv("verify", str(file), "--repeat", "0")
     assert done.returncode == 1
     assert "format is not known" in done.stdout
-    assert containers(engine) == []
 
 
 @pytest.mark.parametrize(
@@ -90,7 +102,9 @@ def test_what_is_no_picture_is_a_failure_and_leaves_no_container(
         (("audit", "/nowhere/app.zip"), 2, "/nowhere/app.zip"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_message(words: tuple[str, ...], code: int, said: str) -> None:
+def test_what_cannot_be_done_is_said_in_one_message(
+    inv: Inv, words: tuple[str, ...], code: int, said: str
+) -> None:
     done = inv(*words)
     assert done.returncode == code
     assert said in done.stderr
@@ -99,8 +113,7 @@ def test_what_cannot_be_done_is_said_in_one_message(words: tuple[str, ...], code
 
 def test_ctrl_c_removes_the_container(engine: docker.DockerClient, image: Image) -> None:
     assert image
-    command = [str(ROOT / "inv"), "verify", "panda.jpg", "--repeat", "1000000"]
-    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = started("verify", "panda.jpg", "--repeat", "1000000")
     try:
         deadline = time.monotonic() + STARTS_WITHIN_S
         while not containers(engine, child.pid):
@@ -117,14 +130,16 @@ def test_ctrl_c_removes_the_container(engine: docker.DockerClient, image: Image)
     assert containers(engine, child.pid) == []
 
 
-def test_a_build_with_nothing_changed_runs_no_step(image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_with_nothing_changed_runs_no_step(
+    inv: Inv, named: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a step of the build was run")
 
     monkeypatch.setattr("images.build.build_stage", refuse)
     again = Pipeline(settings()).image
     assert not again.fresh
-    assert again.id == image.id
+    assert again.id == named.id
     done = inv("build")
-    assert done.stdout.strip() == image.tag
+    assert done.stdout.strip() == named.tag
     assert "nothing has changed" in done.stderr

@@ -61,14 +61,14 @@ NOT_SHIPPED = {
 
 @pytest.fixture(scope="module")
 def tree(engine: docker.DockerClient, image: Image) -> Iterator[audit.Tree]:
-    with saved(engine, image.tag) as file:
+    with saved(engine, image.id) as file:
         yield audit.read_image(file, image.tag)
 
 
 @pytest.fixture(scope="module")
 def found(image: Image, initialized: Initialized) -> dict[str, Any]:
     """What `actions/library.py` finds in a container without capabilities, its root read-only, only /tmp writable."""
-    with initialized(image.tag, code=source("library")) as running:
+    with initialized(image.id, code=source("library")) as running:
         activation = running.run({"forbidden": "/under48/written", "permitted": "/dev/shm/written"})
         assert activation.classified.status is Status.SUCCESS, activation
         result: dict[str, Any] = activation.classified.result
@@ -130,7 +130,7 @@ def test_its_labels_say_what_it_is_made_of(
     for key in ("title", "description", "version", "revision"):
         assert labels[f"org.opencontainers.image.{key}"]
     assert len(labels[INPUTS_LABEL]) == 64
-    details = engine.images.get(image.tag).attrs
+    details = engine.images.get(image.id).attrs
     assert (details["Os"], details["Architecture"]) == ("linux", pipeline.architecture.name)
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from images.engine import Engine, Stage, build_stage
 from images.errors import ContainerFailed
 from images.invoker import invoker
 from images.pool import Pool
+from tests.foreground import foreground
 
 pytestmark = pytest.mark.engine
 
@@ -67,9 +69,12 @@ def image(client: Engine) -> Iterator[Image]:
     record = ROOT / f"build/base-{host.name}.json"
     base = ensure_base(client, host, image=None, update=False, record=record)
     made: list[str] = []
+    salt = (
+        f"org.under48.test-{uuid.uuid4().hex}"  # else two runs had one image, and removed it from each other
+    )
 
     def build(cmd: str) -> str:
-        dockerfile = f"ARG BASE\nFROM ${{BASE}}\nCOPY server.pl /\nCMD {cmd}\n"
+        dockerfile = f"ARG BASE\nFROM ${{BASE}}\nCOPY server.pl /\nLABEL {salt}=\nCMD {cmd}\n"
         context = {"Dockerfile": dockerfile.encode(), "server.pl": SERVER.encode()}
         made.append(build_stage(client, context, Stage(arguments={"BASE": base.image_id})))
         return made[-1]
@@ -225,16 +230,15 @@ def test_a_signal_removes_the_container(
     number: signal.Signals, client: docker.DockerClient, image: Image
 ) -> None:
     program = f"""
-        import signal, time
+        import time
         from images import engine
         from images.container import Limits, started
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
         with started(engine.connect(), {image('["sleep", "60"]')!r}, limits=Limits()) as running:
             print(running.container.id, flush=True)
             time.sleep(60)
     """
     child = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(program)],
+        foreground(sys.executable, "-c", textwrap.dedent(program)),
         stdout=subprocess.PIPE,
         stderr=None,
         cwd=ROOT,
@@ -244,7 +248,7 @@ def test_a_signal_removes_the_container(
     container_id = child.stdout.readline().strip()
     assert client.containers.get(container_id).status == "running"
     child.send_signal(number)
-    assert child.wait(30) != 0
+    assert child.wait(60) != 0
     with pytest.raises(docker.errors.NotFound):
         client.containers.get(container_id)
 

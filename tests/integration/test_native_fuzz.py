@@ -42,7 +42,7 @@ def test_the_library_loses_no_memory_and_reads_none_that_it_has_not_written(pipe
 
 @pytest.fixture(scope="module")
 def loader(image: Image, initialized: Initialized) -> Iterator[Invoker]:
-    with initialized(image.tag, code=source("models")) as running:
+    with initialized(image.id, code=source("models")) as running:
         yield running
 
 
@@ -76,7 +76,7 @@ def test_a_model_with_a_bit_flipped_is_refused_where_it_made_xnnpack_abort(
 
 @pytest.fixture(scope="module")
 def cutter(image: Image, initialized: Initialized) -> Iterator[Invoker]:
-    with initialized(image.tag, code=source("cuts")) as running:
+    with initialized(image.id, code=source("cuts")) as running:
         yield running
 
 

@@ -28,7 +28,7 @@ def names(paths: frozenset[str]) -> set[str]:
 def test_what_a_container_maps_is_seen_by_its_own_python(
     image: Image, initialized: Initialized, photos: dict[str, Path], *, hardened: bool
 ) -> None:
-    with initialized(image.tag, hardened=hardened) as running:
+    with initialized(image.id, hardened=hardened) as running:
         running.run({"image": encoded(photos["panda.jpg"])})
         container = running.running.container
         found = observe._from_inside(container, observe.PYTHONS[0])
@@ -40,7 +40,7 @@ def test_what_a_container_maps_is_seen_by_its_own_python(
 def test_where_no_python_starts_this_machines_own_view_of_the_process_is_taken(
     image: Image, initialized: Initialized, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with initialized(image.tag) as running:
+    with initialized(image.id) as running:
         container = running.running.container
         inside = observe.mapped(container)
         monkeypatch.setattr(observe, "PYTHONS", ("/no/such/python", "nor-this"))
@@ -49,7 +49,7 @@ def test_where_no_python_starts_this_machines_own_view_of_the_process_is_taken(
 
 
 def test_a_container_that_has_ended_shows_nothing(image: Image, initialized: Initialized) -> None:
-    with initialized(image.tag) as running:
+    with initialized(image.id) as running:
         running.running.container.kill()
         running.running.container.wait()
         assert observe.mapped(running.running.container) == frozenset()

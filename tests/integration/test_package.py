@@ -25,14 +25,14 @@ PLATFORM_BYTES = 36 << 20  # of a zip: 48 MiB of base64 (exec size limit of Apac
 
 @pytest.fixture(scope="module")
 def runtime(engine: docker.DockerClient, image: Image) -> Iterator[audit.Tree]:
-    with saved(engine, image.tag) as file:
+    with saved(engine, image.id) as file:
         yield audit.read_image(file, image.tag)
 
 
 def test_it_is_the_same_bytes_each_time_and_small_enough(
     engine: docker.DockerClient, image: Image, pipeline: Pipeline
 ) -> None:
-    again = zip_bytes(read_folder(engine, image.tag, ACTION_FOLDER))
+    again = zip_bytes(read_folder(engine, image.id, ACTION_FOLDER))
     assert pipeline.package.read_bytes() == again
     assert len(again) < PLATFORM_BYTES
 
@@ -50,11 +50,11 @@ def test_sent_to_init_as_the_platform_sends_it_it_answers_as_the_built_in_action
     image: Image, pipeline: Pipeline, initialized: Initialized, photos: dict[str, Path], photo: str
 ) -> None:
     value = {"image": encoded(photos[photo])}
-    with initialized(image.tag) as built_in:
+    with initialized(image.id) as built_in:
         wanted = built_in.run(value)
     code = base64.b64encode(pipeline.package.read_bytes()).decode()
     # Not hardened: where the root is read-only, /dev/shm is all that can be written to, and libraries in it not loaded.
-    with initialized(image.tag, hardened=False, code=code, binary=True) as unpacked:
+    with initialized(image.id, hardened=False, code=code, binary=True) as unpacked:
         answer = unpacked.run(value)
     assert answer.body == wanted.body
     best = json.loads(answer.body)["results"][0]["className"]

@@ -66,7 +66,7 @@ def test_the_first_activation_logs_memory_and_time_of_every_stage(verdicts: dict
 
 @pytest.fixture(scope="module")
 def container(image: BuiltImage, initialized: Initialized) -> Iterator[Invoker]:
-    with initialized(image.tag) as running:
+    with initialized(image.id) as running:
         yield running
 
 
@@ -176,7 +176,7 @@ def test_a_web_action_answers_a_posted_file_with_a_status_and_keeps_the_containe
 def test_the_profile_comes_as_json_when_it_is_asked_for(
     engine: docker.DockerClient, image: BuiltImage, photos: dict[str, Path]
 ) -> None:
-    with invoker(engine, image.tag, environment={"UNDER48_PROFILE": "json"}) as running:
+    with invoker(engine, image.id, environment={"UNDER48_PROFILE": "json"}) as running:
         running.init()
         activations = [running.run({"image": encoded(photos["panda.jpg"])}) for _ in range(2)]
     cold, warm = (json.loads(activation.stdout[-1])["profile"] for activation in activations)

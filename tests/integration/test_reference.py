@@ -57,7 +57,7 @@ def native(image_of: ImageOf, initialized: Initialized, photos: dict[str, Path])
     """What the action in `actions/tensors.py` says, by model and photo."""
     answers: Answers = ByEntry()
     for model in at_hand([CATALOG.model(name) for name in MODELS]):
-        with initialized(image_of(model).tag, code=source("tensors")) as running:
+        with initialized(image_of(model).id, code=source("tensors")) as running:
             answers[model] = ByEntry()
             for name, file in photos.items():
                 activation = running.run({"image": encoded(file)})

@@ -45,7 +45,7 @@ NO_TEXT_NEEDED = {"Zlib"}  # its third clause binds source distributions alone
 
 @pytest.fixture(scope="module")
 def tree(engine: docker.DockerClient, image: Image) -> Iterator[audit.Tree]:
-    with saved(engine, image.tag) as file:
+    with saved(engine, image.id) as file:
         yield audit.read_image(file, image.tag)
 
 
@@ -146,11 +146,11 @@ def test_exactly_those_sources_are_listed_whose_files_were_compiled(
     engine: docker.DockerClient, image: Image, components: list[dict[str, Any]]
 ) -> None:
     wanted = {"label": [f"{INPUTS_LABEL}={image.labels[INPUTS_LABEL]}", f"{STAGE_LABEL}=compile"]}
-    stages = engine.images.list(filters=wanted, all=True)
+    stages = engine.api.images(filters=wanted, all=True)
     if not stages:
         pytest.skip("the compile stage of this image was removed from the engine")
     log = engine.containers.run(
-        str(stages[0].id), ["ninja", "-C", "/build/native", "-t", "deps"], network_mode="none", remove=True
+        stages[0]["Id"], ["ninja", "-C", "/build/native", "-t", "deps"], network_mode="none", remove=True
     )
     compiled = set(re.findall(r"^ +/src/([a-z0-9]+)/", log.decode(), re.MULTILINE))
     listed = {

@@ -53,7 +53,7 @@ def hardened(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(scope="module")
 def found(image: Image, initialized: Initialized, *, hardened: bool) -> dict[str, Any]:
     """What `actions/surroundings.py` sees."""
-    with initialized(image.tag, code=source("surroundings"), hardened=hardened) as running:
+    with initialized(image.id, code=source("surroundings"), hardened=hardened) as running:
         activation = running.run({})
         assert activation.classified.status is Status.SUCCESS, activation
         result: dict[str, Any] = activation.classified.result
@@ -142,7 +142,7 @@ def test_an_archive_writes_nothing_outside_of_its_own_folder(
     entries: tuple[tuple[str, str], ...],
 ) -> None:
     with invoker(
-        engine, image.tag
+        engine, image.id
     ) as running:  # /tmp can be written to, and the engine tells what has changed
         running.init(code=base64.b64encode(pack(*entries)).decode(), binary=True)
         assert _outside(running) == set()
@@ -150,7 +150,7 @@ def test_an_archive_writes_nothing_outside_of_its_own_folder(
 
 def test_a_hard_link_does_not_bring_in_a_file_of_the_image(engine: docker.DockerClient, image: Image) -> None:
     code = base64.b64encode(_tar(MAIN, ("passwd", "=>/etc/passwd"), ("up", "=>../../etc/passwd"))).decode()
-    with invoker(engine, image.tag) as running:
+    with invoker(engine, image.id) as running:
         running.init(code=code, binary=True)
         assert not any(path.endswith(("/passwd", "/up")) for path in _changed(running))
 
@@ -169,7 +169,7 @@ def _changed(running: Invoker) -> set[str]:
 
 @pytest.fixture(scope="module")
 def tree(engine: docker.DockerClient, image: Image) -> Iterator[audit.Tree]:
-    with saved(engine, image.tag) as file:
+    with saved(engine, image.id) as file:
         yield audit.read_image(file, image.tag)
 
 
@@ -232,7 +232,7 @@ def test_the_api_key_is_never_told(
     init = encode({"value": {"name": "a", "main": "main", "binary": False, "code": "", "env": env}})
     good = {"image": encoded(photos["panda.jpg"])}
     broken = encoded(photos["panda.jpg"])[:4000]
-    with started(engine, image.tag, limits=Limits()) as running:
+    with started(engine, image.id, limits=Limits()) as running:
         call = Caller(running)
         statuses = {
             "a malformed init": call("/init", b'{"value": {"env": {"__OW_API_KEY": "' + key.encode() + b'"'),
@@ -277,7 +277,7 @@ def test_a_failing_action_does_not_make_the_runtime_tell_the_api_key(
     key = uuid.uuid4().hex
     code = "import sys\ndef main(arguments):\n    sys.exit(3) if arguments else 1 / 0\n"
     init = encode({"value": {"main": "main", "code": code, "env": {"__OW_API_KEY": key}}})
-    with started(engine, image.tag, limits=Limits()) as running:
+    with started(engine, image.id, limits=Limits()) as running:
         call = Caller(running)
         call("/init", init)
         call("/run", encode({"value": {}, "api_key": key}))

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,23 +16,25 @@ import pytest
 from cli.pipeline import ROOT
 from images.build import Image
 from images.container import LABEL
+from tests.foreground import foreground
 from tests.variants import PANDA
 
 pytestmark = pytest.mark.engine
 
 ENDS_WITHIN_S = 60
+# What a shell without job control does for a command that ends with &.
+IN_THE_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
 
 
 @contextmanager
-def _serving(*words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process, and the first line that it printed."""
+def _serving(*words: str, by: Sequence[str] = ()) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process, started as in the foreground or `by` another program, and the first line that it printed."""
     child = subprocess.Popen(
-        [ROOT / "inv", "serve", *words],
+        foreground(*by, ROOT / "inv", "serve", *words),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads here
     )
     try:
         assert child.stdout is not None
@@ -108,6 +110,19 @@ def test_the_lines_for_this_machine_work_as_they_are_printed(
             ["sh", "-eu"], input="".join(here), capture_output=True, text=True, check=False, cwd=tmp_path
         )
         assert done.stdout.count(PANDA) == 2, (here, done)
+        child.terminate()
+        assert child.wait(ENDS_WITHIN_S) == 128 + signal.SIGTERM
+    assert _left(engine, child.pid) == []
+
+
+def test_as_a_background_job_it_passes_over_ctrl_c_and_ends_on_sigterm(
+    engine: docker.DockerClient, image: Image, photos: dict[str, Path]
+) -> None:
+    assert image
+    with _serving("--port", "0", "--json", by=IN_THE_BACKGROUND) as (child, first):
+        child.send_signal(signal.SIGINT)
+        url = json.loads(first)["url"]
+        assert _ask(url, photos["panda.jpg"].read_bytes(), "image/jpeg")[0] == 200
         child.terminate()
         assert child.wait(ENDS_WITHIN_S) == 128 + signal.SIGTERM
     assert _left(engine, child.pid) == []

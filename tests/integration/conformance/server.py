@@ -52,8 +52,9 @@ class Server:
             path,
             body,
             seconds=seconds,
+            retry_refused=True,
             retry_dropped=self._running.published,
-            while_refused=self._running.check,
+            check=self._running.check,
         )
         if isinstance(answer, NoAnswer):
             return Reply(status=None, body=f"no answer: {answer.reason}")

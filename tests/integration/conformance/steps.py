@@ -152,6 +152,16 @@ def do(act: Callable[[Server], object]) -> Step:
     return Step(act=without_reply)
 
 
+def printed(text: str) -> Step:
+    """Wait until the action has printed this on stdout."""
+    return do(lambda server: server.wait_for_output(text))
+
+
+def listening() -> Step:
+    """Wait until the server listens, which takes its time on a busy machine."""
+    return do(lambda server: server.connect().close())
+
+
 # Code
 # --------------------------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ def played(request: pytest.FixtureRequest, engine: docker.DockerClient, image: I
     """Plays what is selected, ahead of the tests that look at it."""
     selected = {item.name for item in request.session.items}
     cases = [case for case, name in zip(CASES, NAMES, strict=True) if f"{_TEST}[{name}]" in selected]
-    played = Played(engine, image.tag, cases)
+    played = Played(engine, image.id, cases)
     yield played
     played.close()
 

@@ -21,8 +21,10 @@ from tests.integration.conformance.steps import (
     has,
     init,
     lines,
+    listening,
     look,
     ok,
+    printed,
     returns,
     run,
     same,
@@ -156,12 +158,14 @@ VECTORS = (
         id="13c-8",
         name="init sleeps",
         steps=(
+            listening(),
             send(
                 "/init",
                 encode({"value": {"code": "print('at import', flush=True)\nimport time\ntime.sleep(60)"}}),
                 NO_ANSWER,
                 seconds=1,
             ),
+            printed("at import"),
         ),
         logs=Logs(sentinels=0, out=lines("at import"), err=EMPTY),
     ),
@@ -175,7 +179,11 @@ VECTORS = (
     Vector(
         id="13c-8c",
         name="run sleeps",
-        steps=(init(does("print('in it')", "import time; time.sleep(60)")), run({}, NO_ANSWER, seconds=1)),
+        steps=(
+            init(does("print('in it')", "import time; time.sleep(60)")),
+            run({}, NO_ANSWER, seconds=1),
+            printed("in it"),
+        ),
         logs=Logs(sentinels=0, out=lines("in it"), err=EMPTY),
     ),
     Vector(
