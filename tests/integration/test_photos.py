@@ -203,8 +203,8 @@ def test_the_profile_comes_as_json_when_it_is_asked_for(
 
 
 def test_a_photo_that_the_platform_would_refuse_is_shrunk_and_still_what_it_shows(pipeline: Pipeline) -> None:
-    (photo,) = pipeline.photos(["lobster.jpg"])
-    assert photo.too_large
-    (verdict,) = pipeline.verify([photo], 1, shrink=True)
+    photos = pipeline.photos(["lobster.jpg"])
+    assert photos[0].read().too_large
+    (verdict,) = pipeline.verify(photos, 1, shrink=True)
     assert verdict.problem == ""
     assert verdict.note.startswith("shrunk from 2,600,434 to ")
