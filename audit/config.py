@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from audit.errors import ConfigError
 from audit.globs import glob_expression
+from files import Unreadable, read_file
 
 if TYPE_CHECKING:
     import os
@@ -116,11 +117,10 @@ def load_config(path: str | os.PathLike[str], rules: Iterable[Rule], today: dt.d
         ConfigError: it cannot be read, or says what makes no sense.
     """
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_CONFIG_BYTES)
+        content = read_file(Path(path), MAX_CONFIG_BYTES, pipes=True)
         return parse_config(content.decode(), str(path), rules, today)
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}. Name an audit.toml that exists.") from error
+    except Unreadable as error:
+        raise ConfigError(f"cannot read {path}: {error}. Name an audit.toml that exists.") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is no UTF-8 text: save it again as UTF-8.") from error
 

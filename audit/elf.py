@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from dataclasses import dataclass, field
@@ -144,7 +145,17 @@ def read_elf(file: IO[bytes]) -> Elf:
         raise BadElfError(f"cut short or malformed: {error or type(error).__name__}") from error
     except (ValueError, OverflowError, OSError, AssertionError, LookupError, struct.error) as error:
         # What pyelftools and the file object raise on offsets and numbers that make no sense.
-        raise BadElfError(f"malformed: {error or type(error).__name__}") from error
+        raise BadElfError(f"malformed: {reason(error)}") from error
+
+
+def reason(error: Exception) -> str:
+    """What is wrong with a file, in its own terms, where seeking, reading or unpacking has raised `error`.
+
+    Python says of an offset that no file has: "cannot fit 'int' into an offset-sized integer".
+    """
+    if isinstance(error, OverflowError | ValueError) or getattr(error, "errno", None) == errno.EINVAL:
+        return "an offset or a size in it is one that no file has"
+    return str(error) or type(error).__name__
 
 
 def _read(file: IO[bytes]) -> Elf:

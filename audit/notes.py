@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from audit.elf import BadElfError
+from audit.elf import BadElfError, reason
 from audit.errors import UnreadableEntryError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def read_notes(file: IO[bytes], abi: Abi) -> Notes:
             elif (owner, kind) == (DLOPEN_OWNER, DLOPEN_TYPE):
                 names.update(dict.fromkeys(_dlopen(content)))
     except (struct.error, ValueError, OverflowError, OSError, RecursionError) as error:
-        raise BadElfError(f"malformed notes: {error or type(error).__name__}") from error
+        raise BadElfError(f"malformed notes: {reason(error)}") from error
     return Notes(isa_level=level, dlopen=tuple(names))
 
 

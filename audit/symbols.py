@@ -9,7 +9,7 @@ from array import array
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from audit.elf import BadElfError
+from audit.elf import BadElfError, reason
 from audit.versions import VERSION, read_verdef, read_verneed
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def read_symbols(
         needs = list(read_verneed(file, tables, order))
         strings = _bytes(file, tables.strtab, tables.strsz, "dynamic strings")
     except (struct.error, ValueError, OverflowError, OSError) as error:
-        raise BadElfError(f"malformed symbol tables: {error or type(error).__name__}") from error
+        raise BadElfError(f"malformed symbol tables: {reason(error)}") from error
     names = {index: _text(strings, at) for index, flags, at in definitions if not flags & VER_FLG_BASE}
     libraries = {index: (_text(strings, name), _text(strings, library)) for index, _, name, library in needs}
     return Symbols(

@@ -11,6 +11,7 @@ from typing import Any
 
 import audit
 from errors import Under48Error
+from files import Unreadable, read_file
 from images.whole import write_whole
 
 # A report takes some 300 bytes a file, and a target has at most 300,000.
@@ -180,15 +181,10 @@ def _version() -> str:
 
 
 def _read(name: str) -> str:
-    """Read a baseline of any kind, bounded: a device may have no end."""
     try:
-        with Path(name).expanduser().open("rb") as file:
-            content = file.read(MAX_BASELINE_BYTES + 1)
-        if len(content) > MAX_BASELINE_BYTES:
-            raise Misuse(f"{name} is larger than {MAX_BASELINE_BYTES >> 20} MiB: no baseline is")
-        return content.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misuse(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from error
+        return read_file(Path(name).expanduser(), MAX_BASELINE_BYTES, pipes=True).decode("utf-8")
+    except (Unreadable, UnicodeDecodeError) as error:
+        raise Misuse(f"--baseline: cannot read {name}: {error}") from error
 
 
 # What a name is at fault for, and not the disk.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import audit
 from cli.audits import Misuse
+from files import Unreadable, read_file
 from images.whole import write_whole
 
 
@@ -44,9 +45,8 @@ def observation(named: str | None, image_id: str, last: Path | None = None) -> a
 
 
 def _read(name: str) -> audit.Observation:
-    """Read a file of any kind, bounded: one of /proc does not tell its size."""
     try:
-        with Path(name).expanduser().open("rb") as file:
-            return audit.read_observation(file.read(audit.MAX_OBSERVATION_BYTES + 1), name)
-    except OSError as error:
-        raise Misuse(f"--observed: cannot read {name}: {error.strerror}") from error
+        content = read_file(Path(name).expanduser(), audit.MAX_OBSERVATION_BYTES, pipes=True)
+    except Unreadable as error:
+        raise Misuse(f"--observed: cannot read {name}: {error}") from error
+    return audit.read_observation(content, name)

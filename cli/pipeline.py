@@ -25,7 +25,7 @@ from images.extract import read_folder
 from images.observe import mapped
 from images.package import zip_bytes
 from images.shrink import NotShrinkable
-from images.verify import Photo, Verdict, find_photos, verify_photos
+from images.verify import Photo, PhotoFile, Verdict, find_photos, verify_photos
 from images.whole import write_whole
 
 ROOT = Path(__file__).parent.parent
@@ -198,20 +198,23 @@ class Pipeline:
         """Where `verify` keeps what it saw mapped in the image's containers."""
         return OUTPUT / f"observed-{self.model.name}-{self.architecture.name}.json"
 
-    def photos(self, names: Sequence[str]) -> list[Photo]:
+    def photos(self, names: Sequence[str]) -> list[PhotoFile]:
         """The photos that files, folders and names of samples stand for."""
         return find_photos(names, self.catalog, lambda name: self.fetch(self.catalog.sample(name).name)[0])
 
-    def verify(self, photos: Sequence[Photo], repeat: int, *, shrink: bool = False) -> list[Verdict]:
-        """Run the image on each photo; with `shrink` those that the platform would refuse are made smaller first."""
+    def verify(self, photos: Sequence[PhotoFile], repeat: int, *, shrink: bool = False) -> list[Verdict]:
+        """Run the image on each photo; with `shrink` those that the platform would refuse are made smaller first.
+
+        Raises:
+            PhotoMissing: a photo can no longer be read.
+        """
         image = self.image
         with step("verify") as shown:
-            photos = [_fitted(photo, shown, shrink=shrink) for photo in photos]
             seen: dict[str, frozenset[str]] = {}
             verdicts = verify_photos(
                 self.engine,
                 image.id,
-                photos,
+                (_fitted(photo.read(), shown, shrink=shrink) for photo in photos),
                 memory_mib=self.settings.memory,
                 repeat=repeat,
                 report=lambda name, done: shown.show(name, done, len(photos)),

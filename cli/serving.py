@@ -6,7 +6,8 @@ import sys
 from cli.pipeline import Pipeline
 from images.container import Limits
 from images.controller import REST_PATH, WEB_PATH, shown_log
-from images.serve import Front, Served, lines_to_paste, serve
+from images.front import Front
+from images.serve import Served, lines_to_paste, serve
 
 PHOTO = "panda.jpg"
 
@@ -19,7 +20,7 @@ def run(pipeline: Pipeline, *, port: int, json: bool) -> None:
         ContainerFailed: the image does not start.
     """
     memory = pipeline.settings.memory
-    with Front(port) as front:  # first, since a build takes minutes
+    with Front(port, _say) as front:  # first, since a build takes minutes
         image = pipeline.image
         photo = pipeline.fetch(PHOTO)[0]
 

@@ -4,10 +4,11 @@ The texts and the order of the rules are those of Apache OpenWhisk: `ActivationR
 means), `ErrorResponse.scala` (what the user is told), `Container.scala` (time limits).
 """
 
-import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
+
+from images.strict_json import NotJson, decode
 
 SENTINEL = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
 ENTITY_BYTES = (
@@ -208,15 +209,11 @@ def _quoted(body: bytes) -> str:
 
 
 def _parse(body: bytes) -> Any:
-    """The JSON value, None for anything else; NaN and Infinity are no JSON, whatever Python thinks."""
+    """The JSON value, None for anything else."""
     try:
-        return json.loads(body, parse_constant=_refuse)
-    except ValueError:
+        return decode(body)
+    except NotJson:
         return None
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)
 
 
 def _application_error(error: Any) -> Classified:

@@ -7,6 +7,7 @@ Two ways in: the REST API, for whoever has a key (`Actions.scala`; no key is ask
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from images.activation import Classified, Status, too_large
 from images.invoker import Activation
 from images.protocol import encode
+from images.strict_json import NotJson, decode
 
 ACTION = "classify"
 REST_PATH = f"/api/v1/namespaces/_/actions/{ACTION}"
@@ -33,6 +35,9 @@ _CORS = (
         "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent",
     ),
 )
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")  # a surrogate, which UTF-8 cannot hold
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.1 and 5.5
+_VALUE = re.compile(r"[\t -~\x80-\xff]*")
 _REST_STATUS = {Status.SUCCESS: 200, Status.PLATFORM_ERROR: 500}  # 502 for the others
 
 
@@ -67,7 +72,10 @@ class Call:
 
 def read(request: Request) -> Call | Response:
     """The call that a request stands for, or the answer to one that stands for none. `/` is the web action's."""
-    url = urlsplit(request.target)
+    try:
+        url = urlsplit(request.target)
+    except ValueError as failure:
+        return error(400, f"The request target is malformed: {failure}")
     if refusal := too_large(len(request.body)):
         return error(413, refusal)
     if url.path == REST_PATH:
@@ -95,11 +103,13 @@ def _rest(request: Request, query: str) -> Call | Response:
     if request.method != "POST":
         return error(405, "HTTP method not allowed, supported methods: POST")
     try:
-        parameters = json.loads(request.body or b"{}")
-    except ValueError:
-        parameters = None
+        parameters = decode(request.body or b"{}")
+    except NotJson as failure:
+        return error(400, f"The request content was malformed: {failure}")
     if not isinstance(parameters, dict):
         return error(400, "The request content was malformed: a JSON object is expected")
+    if half := _HALF_A_PAIR.search(json.dumps(parameters, ensure_ascii=False)):
+        return error(400, f"The request content was malformed: \\u{ord(half[0]):04x} alone is no character")
     options = query.split("&")
     return Call(
         parameters=parameters, blocking="blocking=true" in options, result_only="result=true" in options
@@ -213,7 +223,10 @@ def _headers(given: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     ]
     if any(isinstance(value, dict) or value is None for _, value in pairs):
         raise ValueError
-    return tuple((name, value if isinstance(value, str) else json.dumps(value)) for name, value in pairs)
+    headers = tuple((name, value if isinstance(value, str) else json.dumps(value)) for name, value in pairs)
+    if not all(_NAME.fullmatch(name) and _VALUE.fullmatch(text) for name, text in headers):
+        raise ValueError
+    return headers
 
 
 def _content(body: Any, kind: str) -> tuple[bytes, str]:

@@ -27,8 +27,9 @@ Address = tuple[str, int]
 
 
 def encode(value: Any) -> bytes:
-    """Compact JSON in UTF-8, as the platform sends it."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    """Compact JSON in UTF-8, as the platform sends it: half a surrogate pair becomes a question mark, as in Java."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode(errors="replace")
 
 
 def post(  # noqa: PLR0913

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,22 @@ from typing import Any
 import docker
 
 from errors import Under48Error
+from files import Unreadable, open_file, read_file
 from images.activation import ENTITY_BYTES, Status
 from images.container import Started
 from images.invoker import Activation, Invoker, Limits, invoker
 from images.protocol import encode
 from images.shrink import shrink
-from model_fetch import Catalog
+from model_fetch import Catalog, Sample
 
 TOP = 5
 _SHRUNK_REQUEST = ENTITY_BYTES * 9 // 10  # with room for what an action has stored, and the platform adds
 _ELAPSED = re.compile(r"elapsed (\w+) (\d+\.\d) ms")  # what the action logs of each stage
 _SHOWN_CHARACTERS = 200  # of an answer, in the message about it
+
+
+MOST_PHOTO_BYTES = 40 << 20
+"""A camera's JPEG has 30 MB at most; in base64 a file of this size fits into the 64 MiB that the runtime takes."""
 
 
 class PhotoMissing(Under48Error):
@@ -61,6 +66,43 @@ class Photo:
         others = len(encode(_parameters(replace(self, content=b""))))
         content = shrink(self.content, (_SHRUNK_REQUEST - others) // 4 * 3)
         return replace(self, content=content, shrunk_from=len(self.content))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhotoFile:
+    """A photo that is read when its turn comes: a folder may hold more of them than the memory.
+
+    A file that is one of `samples`, by its digest, is checked as such whatever it is called.
+    """
+
+    path: Path
+    samples: Mapping[str, Sample]
+
+    def check(self) -> None:
+        """Whether it can be read, without reading it.
+
+        Raises:
+            PhotoMissing: it is not there, no file, or too large.
+        """
+        try:
+            open_file(self.path, MOST_PHOTO_BYTES).close()
+        except Unreadable as error:
+            raise _unreadable(self.path, error) from error
+
+    def read(self) -> Photo:
+        """The photo itself.
+
+        Raises:
+            PhotoMissing: as `check`.
+        """
+        try:
+            content = read_file(self.path, MOST_PHOTO_BYTES)
+        except Unreadable as error:
+            raise _unreadable(self.path, error) from error
+        sample = self.samples.get(hashlib.sha256(content).hexdigest())
+        if sample is None:
+            return Photo(name=self.path.name, content=content)
+        return Photo(name=sample.name, content=content, accepted=sample.accepted)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,24 +149,24 @@ class Verdict:
         return tuple(Stage(name=match[1], ms=float(match[2])) for match in found if match)
 
 
-def find_photos(names: Iterable[str], catalog: Catalog, fetch_sample: Callable[[str], Path]) -> list[Photo]:
-    """The photos behind files, folders and names of the catalogue, in that order of preference.
-
-    A file that is a catalogued sample, by digest, is checked as such whatever it is called.
+def find_photos(
+    names: Iterable[str], catalog: Catalog, fetch_sample: Callable[[str], Path]
+) -> list[PhotoFile]:
+    """The photos behind files, folders and names of the catalogue, in that order of preference; none is read yet.
 
     Raises:
-        PhotoMissing: there is no such file, it cannot be read, or the folder holds none.
+        PhotoMissing: there is no such file, it cannot be read or is too large, or the folder holds none.
         UnknownName: nor is it a sample, with near matches.
     """
     by_digest = {sample.asset.sha256: sample for sample in catalog.samples}
-    photos = []
-    for name in names:
-        for file in _files(name) or [fetch_sample(name)]:
-            content = _read(file)
-            known = by_digest.get(hashlib.sha256(content).hexdigest())
-            shown = known.name if known else file.name
-            photos.append(Photo(name=shown, content=content, accepted=known.accepted if known else ()))
-    return photos
+    files = [
+        PhotoFile(path=path, samples=by_digest)
+        for name in names
+        for path in _files(name) or [fetch_sample(name)]
+    ]
+    for file in files:
+        file.check()
+    return files
 
 
 def _files(name: str) -> list[Path]:
@@ -135,27 +177,20 @@ def _files(name: str) -> list[Path]:
             return [path] if path.exists() or "/" in name else []
         files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(path, error.strerror) from error
     if not files:
         raise PhotoMissing(f"the folder {path} holds no files: name a photo, a folder of them or a sample")
     return files
 
 
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise _unreadable(file, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> PhotoMissing:
-    return PhotoMissing(f"{path} cannot be read ({error.strerror}): name a photo, a folder or a sample")
+def _unreadable(path: Path, reason: object) -> PhotoMissing:
+    return PhotoMissing(f"{path} cannot be read ({reason}): name a photo, a folder or a sample")
 
 
 def verify_photos(  # noqa: PLR0913 - what `invoke verify` asks of the image
     engine: docker.DockerClient,
     image: str,
-    photos: Sequence[Photo],
+    photos: Iterable[Photo],
     *,
     memory_mib: int,
     repeat: int,

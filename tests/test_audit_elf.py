@@ -117,3 +117,15 @@ def test_anything_after_the_magic_is_refused_in_words(content: bytes) -> None:
 def test_what_has_no_magic_is_no_elf_file(content: bytes) -> None:
     with pytest.raises(NotElfError):
         read_elf(io.BytesIO(content))
+
+
+@pytest.mark.parametrize("offset", [1 << 62, 1 << 63, (1 << 64) - 1])
+def test_an_offset_that_no_file_has_is_refused_in_the_files_own_terms(tmp_path: Path, offset: int) -> None:
+    content = bytearray((TREES / "rpath-before-library-path/app/prog").read_bytes())
+    content[0x20:0x28] = offset.to_bytes(8, "little")  # e_phoff (gABI, chapter 4)
+    (tmp_path / "prog").write_bytes(content)
+    with (
+        (tmp_path / "prog").open("rb") as file,
+        pytest.raises(BadElfError, match=r"^malformed: an offset or a size in it is one that no file has$"),
+    ):
+        read_elf(file)

@@ -1,6 +1,7 @@
 """`invoke audit` as it is typed: formats, files, exit codes; no engine where the target is a file."""
 
 import json
+import os
 import re
 import resource
 import signal
@@ -76,9 +77,15 @@ def test_a_file_that_cannot_be_is_refused_in_words(tmp_path: Path, option: str) 
         audits.tell([good()], output(**{option: str(tmp_path / "none" / "x")}))
 
 
-def test_a_baseline_without_end_is_refused() -> None:
-    with pytest.raises(audits.Misuse, match="/dev/zero is larger than 256 MiB: no baseline is"):
-        audits.tell([good()], output(baseline="/dev/zero"))
+@pytest.mark.parametrize("option", ["baseline", "config"])
+def test_a_device_is_refused_and_a_pipe_that_nobody_writes_to_is_not_waited_for(
+    tmp_path: Path, option: str
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert run(GOOD, f"--{option}", str(tmp_path / "pipe")).returncode == {"baseline": 2, "config": 0}[option]
+    done = run(GOOD, f"--{option}", "/dev/zero")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cannot read /dev/zero: it is a device, not a file" in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--save-baseline", "--html"])

@@ -51,8 +51,8 @@ def test_a_text_of_proc_is_taken_for_any_image() -> None:
         (("", IMAGE, None), "name the FILE"),
         (("", IMAGE, Path("none.json")), "no none.json beside the build yet: give `./inv verify` first"),
         (("none.json", IMAGE, None), "cannot read none.json: No such file"),
-        ((".", IMAGE, None), r"cannot read \.: Is a directory"),
-        (("/dev/zero", IMAGE, None), "larger than"),
+        ((".", IMAGE, None), r"cannot read \.: it is a folder, not a file"),
+        (("/dev/zero", IMAGE, None), "cannot read /dev/zero: it is a device, not a file"),
         (("", "sha256:2", Path("seen.json")), r"is of another image \(sha256:1+, and this is sha256:2\)"),
     ],
 )

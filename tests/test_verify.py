@@ -29,6 +29,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "empty").mkdir()
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache/fetched").write_bytes(SHEEP)
+    (tmp_path / "odd").mkdir()
+    os.mkfifo(tmp_path / "odd/pipe")
+    with (tmp_path / "odd/huge").open("wb") as file:
+        file.truncate(10 << 30)  # takes no room on the disk
     return tmp_path
 
 
@@ -57,16 +61,15 @@ def test_photos_are_found(
     folder: Path, names: list[str], expected: list[tuple[str, tuple[str, ...]]]
 ) -> None:
     assert folder.is_dir()
-    photos = find_photos(names, small_catalog(), _fetch)
+    photos = [file.read() for file in find_photos(names, small_catalog(), _fetch)]
     assert [(photo.name, photo.accepted) for photo in photos] == expected
     assert all(photo.content for photo in photos)
 
 
 def test_a_file_wins_over_the_sample_of_its_name(folder: Path) -> None:
     (folder / "sheep.jpg").write_bytes(b"my own sheep")
-    assert find_photos(["sheep.jpg"], small_catalog(), _fetch) == [
-        Photo(name="sheep.jpg", content=b"my own sheep")
-    ]
+    (file,) = find_photos(["sheep.jpg"], small_catalog(), _fetch)
+    assert file.read() == Photo(name="sheep.jpg", content=b"my own sheep")
 
 
 MISSING = {
@@ -79,6 +82,10 @@ MISSING = {
     "below-a-file": ("mine.jpg/x", "Not a directory"),
     "an-empty-folder": ("empty", "the folder empty holds no files: name a photo"),
     "a-name-that-no-file-can-have": ("x" * 300, os.strerror(errno.ENAMETOOLONG)),
+    "a-device": ("/dev/zero", r"/dev/zero cannot be read \(it is a device, not a file\): name a photo"),
+    "a-pipe-that-nobody-writes-to": ("odd/pipe", r"odd/pipe cannot be read \(it is a pipe, not a file\)"),
+    "ten-gigabytes": ("odd/huge", r"\(it has 10,737,418,240 bytes, at most 41,943,040 are read\)"),
+    "a-folder-with-ten-gigabytes-in-it": ("odd", r"odd/huge cannot be read \(it has 10,737,418,240 bytes"),
 }
 
 
@@ -88,6 +95,15 @@ def test_what_is_not_there_is_said(folder: Path, name: str, said: str) -> None:
     with pytest.raises(PhotoMissing, match=said) as caught:
         find_photos([name], small_catalog(), _fetch)
     assert caught.value.exit_code == 2
+
+
+def test_a_folder_is_read_a_photo_at_a_time(folder: Path) -> None:
+    files = find_photos(["album"], small_catalog(), _fetch)
+    (folder / "album/a.jpg").write_bytes(b"changed")
+    (folder / "album/b.jpg").unlink()
+    assert files[0].read().content == b"changed"
+    with pytest.raises(PhotoMissing, match=r"album/b\.jpg cannot be read"):
+        files[1].read()
 
 
 def test_a_name_that_is_neither_file_nor_sample_gets_near_matches(folder: Path) -> None:

@@ -24,8 +24,8 @@ constexpr std::uint64_t kMaxScannedPixels = 1'000'000'000;
 struct Errors {
   jpeg_error_mgr manager;  // first, so that libjpeg's pointer to it is one to this
   std::jmp_buf escape;
-  bool file_ended;  // before its end marker
-  bool damaged;
+  bool file_ended;      // before its end marker
+  unsigned components;  // a bit for each that a scan has brought
   char text[JMSG_LENGTH_MAX];
 };
 
@@ -35,36 +35,44 @@ struct Errors {
   std::longjmp(errors->escape, 1);
 }
 
-void warn(j_common_ptr codec, int level) {
-  if (level >= 0) return;  // a trace, no warning
+[[noreturn]] void refuse(j_common_ptr codec, const char* reason, int code = JMSG_NOMESSAGE) {
   auto* errors = reinterpret_cast<Errors*>(codec->err);
-  (codec->err->msg_code == JWRN_JPEG_EOF ? errors->file_ended : errors->damaged) = true;
-}
-
-[[noreturn]] void refuse(jpeg_decompress_struct& codec, const char* reason, int code = JMSG_NOMESSAGE) {
-  auto* errors = reinterpret_cast<Errors*>(codec.err);
-  errors->manager.msg_code = code;
+  codec->err->msg_code = code;
   std::snprintf(errors->text, sizeof errors->text, "%s", reason);
   std::longjmp(errors->escape, 1);
 }
 
-void count_scans(j_common_ptr codec) {
+[[noreturn]] void refuse_cut(j_common_ptr codec) { refuse(codec, "its data ends before the picture does"); }
+
+// Of libjpeg's warnings, one says that data is missing: the decoder of Huffman codes needs more, and the end of the file
+// or a marker, be it the end marker, has come. libjpeg shows grey instead. The others are of damage that leaves a picture.
+void warn(j_common_ptr codec, int level) {
+  if (level >= 0) return;  // a trace, no warning
+  if (codec->err->msg_code == JWRN_HIT_MARKER) refuse_cut(codec);
+  if (codec->err->msg_code == JWRN_JPEG_EOF) reinterpret_cast<Errors*>(codec->err)->file_ended = true;
+}
+
+// Called before each row of the input and of the output.
+void watch_scans(j_common_ptr codec) {
   auto* decoder = reinterpret_cast<j_decompress_ptr>(codec);
   const auto scans = static_cast<std::uint64_t>(decoder->input_scan_number);
   const std::uint64_t pixels = static_cast<std::uint64_t>(decoder->image_width) * decoder->image_height;
   if (scans > kMaxScans || scans * pixels > kMaxScannedPixels) {
-    refuse(*decoder, "it has more scans than any camera or program writes");
+    refuse(codec, "it has more scans than any camera or program writes");
+  }
+  auto* errors = reinterpret_cast<Errors*>(codec->err);
+  for (int i = 0; i < decoder->comps_in_scan; i++) {
+    errors->components |= 1U << decoder->cur_comp_info[i]->component_index;
   }
 }
 
-// Whether a file that ended before its end marker held all that the rows decoded so far are made of.
-//
-// libjpeg looks ahead, so it meets the end of the file before it needs what is missing there. When it does need it, it
-// warns that data ended early (JWRN_HIT_MARKER, from Huffman codes; an arithmetic decoder goes on with zeros and says
-// nothing). A progressive file may also lack whole scans: each coefficient must have come to its last bit.
+// Whether the scans were all there: each component must have come and, of a progressive file, each coefficient to its
+// last bit. An arithmetic decoder goes on with zeros where its data ends and says nothing, so it must not have met the
+// end of the file; an end marker in the middle of its data is not noticed.
 bool is_whole(const jpeg_decompress_struct& codec, const Errors& errors) {
-  if (errors.damaged || codec.arith_code) return false;
-  if (!codec.progressive_mode) return codec.comps_in_scan == codec.num_components;  // or a scan may be missing
+  if (codec.arith_code && errors.file_ended) return false;
+  if (errors.components != (1U << codec.num_components) - 1) return false;
+  if (!codec.progressive_mode) return true;
   const int* bits = codec.coef_bits[0];
   return std::all_of(bits, bits + codec.num_components * DCTSIZE2, [](int missing) { return missing == 0; });
 }
@@ -101,12 +109,13 @@ struct Job {
 
 // Everything that libjpeg may leave by longjmp: no object with a destructor lives in here.
 void decode(jpeg_decompress_struct& codec, const Errors& errors, const std::uint8_t* file, std::size_t size, Job& job) {
+  auto common = reinterpret_cast<j_common_ptr>(&codec);
   codec.mem->max_memory_to_use = kMaxMemory;
   jpeg_mem_src(&codec, file, static_cast<unsigned long>(size));
   jpeg_save_markers(&codec, JPEG_APP0 + 1, 0xFFFF);
   jpeg_read_header(&codec, TRUE);
   if (static_cast<std::uint64_t>(codec.image_width) * codec.image_height > kMaxPixels) {
-    refuse(codec, "it has more than 100 million pixels", JERR_IMAGE_TOO_BIG);
+    refuse(common, "it has more than 100 million pixels", JERR_IMAGE_TOO_BIG);
   }
   for (jpeg_saved_marker_ptr marker = codec.marker_list; marker != nullptr; marker = marker->next) {
     if (job.orientation == 1) job.orientation = exif_orientation(marker->data, marker->data_length);
@@ -121,16 +130,16 @@ void decode(jpeg_decompress_struct& codec, const Errors& errors, const std::uint
 
   const Size decoded{static_cast<int>(codec.output_width), static_cast<int>(codec.output_height)};
   job.framing.emplace(decoded, central(decoded, job.crop), target);
-  auto pool = reinterpret_cast<j_common_ptr>(&codec);
-  JSAMPARRAY row = codec.mem->alloc_sarray(pool, JPOOL_IMAGE, codec.output_width * (inks ? 4 : 3), 1);
-  JSAMPARRAY rgb = inks ? codec.mem->alloc_sarray(pool, JPOOL_IMAGE, codec.output_width * 3, 1) : row;
-  for (int y = 0; y < job.framing->rows_needed(); y++) {
+  JSAMPARRAY row = codec.mem->alloc_sarray(common, JPOOL_IMAGE, codec.output_width * (inks ? 4 : 3), 1);
+  JSAMPARRAY rgb = inks ? codec.mem->alloc_sarray(common, JPOOL_IMAGE, codec.output_width * 3, 1) : row;
+  for (int y = 0; y < decoded.height; y++) {
     jpeg_read_scanlines(&codec, row, 1);
-    if (errors.file_ended && !is_whole(codec, errors)) refuse(codec, "the file ends before the picture does");
+    if (y >= job.framing->rows_needed()) continue;  // decoded all the same: whether the file is whole shows at its end
     if (inks) cmyk_to_rgb(row[0], rgb[0], decoded.width, codec.saw_Adobe_marker);
     job.framing->push(rgb[0]);
   }
-  // The rows below the crop are not wanted, and so is whatever follows them: the codec is destroyed, not finished.
+  if (!is_whole(codec, errors)) refuse_cut(common);
+  jpeg_finish_decompress(&codec);  // reads up to the end marker
 }
 
 // Owns the decoder: destroyed however frame_jpeg is left.
@@ -143,7 +152,7 @@ struct Codec {
     decoder.err = jpeg_std_error(&errors.manager);
     errors.manager.error_exit = fail;
     errors.manager.emit_message = warn;
-    progress.progress_monitor = count_scans;
+    progress.progress_monitor = watch_scans;
   }
   ~Codec() { jpeg_destroy_decompress(&decoder); }
   Codec(const Codec&) = delete;

@@ -81,7 +81,6 @@ def cutter(image: Image, initialized: Initialized) -> Iterator[Invoker]:
 
 
 # What a file may lack: the two bytes of its end marker, where Huffman codes say by themselves that they are complete.
-# The last rows, too, where they are cropped away.
 ENDS = {
     "baseline-420": [1, 2],
     "cmyk": [1, 2],
@@ -91,14 +90,30 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("kind", [file.stem for file in seeds("jpeg")])
+KINDS = [file.stem for file in seeds("jpeg")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("crop", [1, 0.5])
 def test_a_file_cut_short_is_refused_or_the_same_picture(cutter: Invoker, kind: str, crop: float) -> None:
-    file = HERE / f"corpus/jpeg/{kind}.jpg"
-    activation = cutter.run({"image": encoded(file), "crop": crop})
-    assert activation.classified.status is Status.SUCCESS, activation
-    cut = activation.classified.result
+    cut = _cut(cutter, kind, crop, end="")
     assert cut["whole"] is (kind not in ("half", "progressive-half"))
     assert cut["wrong"] == []
-    if kind in ENDS and crop == 1:
+    if kind in ENDS:
         assert cut["taken"] == ENDS[kind]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith("arithmetic")])
+@pytest.mark.parametrize("end", ["ffd9", "ffd8", "ffd0ffd9"])
+def test_a_marker_in_place_of_what_is_missing_makes_no_picture_of_it(
+    cutter: Invoker, kind: str, end: str
+) -> None:
+    assert _cut(cutter, kind, 0.875, end)["wrong"] == []
+
+
+def _cut(cutter: Invoker, kind: str, crop: float, end: str) -> dict[str, Any]:
+    file = HERE / f"corpus/jpeg/{kind}.jpg"
+    activation = cutter.run({"image": encoded(file), "crop": crop, "end": end})
+    assert activation.classified.status is Status.SUCCESS, activation
+    result: dict[str, Any] = activation.classified.result
+    return result

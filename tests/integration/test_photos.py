@@ -192,7 +192,7 @@ def test_a_photo_that_the_platform_would_refuse_is_shrunk_and_still_what_it_show
     pipeline: Pipeline, photos: dict[str, Path]
 ) -> None:
     (photo,) = pipeline.photos([str(photos["lobster.jpg"])])
-    assert photo.too_large
+    assert photo.read().too_large
     (verdict,) = pipeline.verify([photo], 1, shrink=True)
     assert verdict.problem == ""
     assert verdict.note.startswith("shrunk from 2,600,434 to ")
