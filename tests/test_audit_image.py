@@ -121,9 +121,9 @@ def test_an_image_without_any_setting_has_the_defaults() -> None:
     ("files", "words"),
     [
         ({"a": b""}, "neither manifest.json nor index.json"),
-        ({"manifest.json": b"{"}, "manifest.json is no JSON"),
-        ({"manifest.json": b"[" * 100_000}, "manifest.json is no JSON"),
-        ({"manifest.json": b"{}"}, "manifest.json holds no list"),
+        ({"manifest.json": b"{"}, "manifest.json is not valid JSON"),
+        ({"manifest.json": b"[" * 100_000}, "manifest.json is not valid JSON"),
+        ({"manifest.json": b"{}"}, "manifest.json does not hold a list"),
         ({"manifest.json": b"[]"}, "names no configuration"),
         ({"manifest.json": b'[{"Config":"c","Layers":[1]}]'}, "names no configuration or no layers"),
         ({"manifest.json": b'[{"Config":"c"}]'}, "c is missing"),
