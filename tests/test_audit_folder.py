@@ -165,7 +165,7 @@ def test_a_file_that_cannot_be_read_is_an_error_unless_it_is_one_of_a_folder_and
     monkeypatch.setattr("audit.readers.folder._File", fails)
     (finding,) = audit.check(audit.analyse(tree))
     assert finding.rule == rule
-    assert error.strerror in finding.message
+    assert str(error.strerror) in finding.message
     assert rule == "not-read" or finding.remedy == "see that it may be read, and that its disk is whole"
 
 
