@@ -172,9 +172,10 @@ def package(c: Context, model: str = "", arch: str = "", mirror: Any = None) -> 
     iterable=["target", "mirror"],
     optional=["observed"],
     help={
-        "target": "zip, wheel, folder, ELF file or image, as a plain word, too; default: the model's image and zip",
+        "target": "zip, wheel, tar, folder, ELF file or image (in the engine, saved, or an OCI layout), as a plain "
+        "word, too; default: the model's image and zip",
         **_MODEL,
-        **_ARCH,
+        "arch": "of a saved image for several architectures, the one to audit: amd64 or arm64; default: this machine's",
         **_MIRROR,
         "runtime": "image or folder that a zip, wheel, folder or ELF file will be unpacked in",
         "at": "where in the runtime it will be unpacked; default: /action",

@@ -24,7 +24,8 @@ MAX_PROGRAM_HEADERS = 4096
 MAX_DYNAMIC_BYTES = 64 << 10
 MAX_VERNEED_BYTES = 64 << 10
 MAX_VERSIONS = 4096
-MAX_STRING = 4096
+# The strings of one file together. The loader knows no limit: an RPATH of a hundred Nix or Spack folders is real.
+MAX_STRINGS_BYTES = 1 << 20
 # Names lie close together; so many bytes of the string table are looked at in one go.
 STRINGS_AT_ONCE = 64 << 10
 
@@ -306,20 +307,34 @@ def _verneed(
 
 
 def _strings(file: IO[bytes], table: int, wanted: Iterable[int]) -> dict[int, str]:
-    """Read strings in the order of the file: its content may come from a stream that is slow to turn back."""
+    """Read strings in the order of the file: its content may come from a stream that is slow to turn back.
+
+    As the loader, it goes by the NUL at their end and not by DT_STRSZ.
+    """
     found: dict[int, str] = {}
-    start, chunk = 0, b""
+    start, chunk, left = 0, b"", MAX_STRINGS_BYTES
     for offset in sorted(wanted):
         end = chunk.find(b"\0", offset - start)
         if end < 0:
-            file.seek(table + offset)
-            start, chunk = offset, file.read(STRINGS_AT_ONCE)
+            start, chunk = offset, _up_to_nul(file, table + offset, left)
             end = chunk.find(b"\0")
-        text = chunk[offset - start : end]
-        if end < 0 or len(text) > MAX_STRING:
-            raise BadElfError("a string of the dynamic section has no end")
-        found[offset] = os.fsdecode(text)
+        left -= end - (offset - start)
+        if end < 0 or left < 0:
+            raise BadElfError(
+                f"the strings of the dynamic section have no end, or more than {MAX_STRINGS_BYTES:,} bytes"
+            )
+        found[offset] = os.fsdecode(chunk[offset - start : end])
     return found
+
+
+def _up_to_nul(file: IO[bytes], at: int, most: int) -> bytes:
+    """Read from `at` until there is a NUL, or at least `most` bytes."""
+    file.seek(at)
+    chunk = more = file.read(STRINGS_AT_ONCE)
+    while more and len(chunk) < most and b"\0" not in more:
+        more = file.read(STRINGS_AT_ONCE)
+        chunk += more
+    return chunk
 
 
 def _offset(segments: Sequence[Segment], address: int) -> int:

@@ -17,6 +17,10 @@ class UnreadableEntryError(AuditError):
     """One file of the target cannot be read: encrypted, packed in an unknown way, or damaged."""
 
 
+class PassedOverError(UnreadableEntryError):
+    """One file of a folder cannot be read, with nothing wrong with it: it went away, or is not ours to read."""
+
+
 class TooLargeError(AuditError):
     """The target, or a part of it, exceeds what is read: a zip bomb, or a tar whose sizes lie."""
 

@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING
 
 from audit.elf import MAGIC, BadElfError, Elf, NotElfError, read_elf
-from audit.errors import TooLargeError, UnreadableEntryError
+from audit.errors import PassedOverError, TooLargeError, UnreadableEntryError
 from audit.foreign import foreign_format
 from audit.loader import How, Loaded, Loader, expand, loader_of, searches
+from audit.tree import TIMES_ON_DISK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,10 +28,14 @@ MAX_ELF_FILES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A file that begins as an ELF file and is none, or that cannot be read at all, and why."""
+    """A file that begins as an ELF file and is none, or that cannot be read at all, and why.
+
+    `passed_over`: nothing is wrong with it, but it went away, or is not ours to read.
+    """
 
     reason: str
     readable: bool = True
+    passed_over: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,21 +148,20 @@ class Linker:
             return self._accept(needed, opened, How.PATH, abi) or Edge(
                 needed=needed, how=How.NOT_FOUND, problem="no such file for this ABI"
             )
-        for how, places in searches(loader, needed, requester, program):
-            for opened in places:
-                edge = self._accept(needed, opened, how, abi)
-                if edge is not None:
-                    return edge
+        for how, place in searches(loader, needed, requester, program):
+            edge = self._accept(needed, place, how, abi)
+            if edge is not None:
+                return edge
         return Edge(needed=needed, how=How.NOT_FOUND)
 
-    def _accept(self, needed: str, opened: str, how: How, abi: Abi) -> Edge | None:
+    def _accept(self, needed: str, opened: str | None, how: How, abi: Abi) -> Edge | None:
         """Decide about one candidate as open_verify in glibc's elf/dl-load.c does.
 
         Another class or machine is passed over; what is no ELF file, or is damaged, ends the search.
         """
         self.count()
-        path = self._locate(opened)
-        if path is None:
+        path = self._locate(opened) if opened is not None else None
+        if opened is None or path is None:
             return None
         elf = self.elf(path)
         if isinstance(elf, Elf) and (elf.abi.bits, elf.abi.machine) != (abi.bits, abi.machine):
@@ -178,10 +182,9 @@ class Linker:
 
     def _count_elf(self, content: IO[bytes]) -> None:
         self._read_so_far += content.read(4) == MAGIC
-        if self._read_so_far > MAX_ELF_FILES:
-            raise TooLargeError(
-                f"{self.tree.name} has more than {MAX_ELF_FILES:,} ELF files: audit a part of it."
-            )
+        most = MAX_ELF_FILES * (TIMES_ON_DISK if self.tree.form == "folder" else 1)
+        if self._read_so_far > most:
+            raise TooLargeError(f"{self.tree.name} has more than {most:,} ELF files: audit a part of it.")
 
     def _read(self, path: str) -> Elf | Broken | None:
         entry = self.tree.entries[path]
@@ -199,7 +202,7 @@ class Linker:
         except BadElfError as error:
             return Broken(str(error))
         except UnreadableEntryError as error:
-            return Broken(str(error), readable=False)
+            return Broken(str(error), readable=False, passed_over=isinstance(error, PassedOverError))
 
 
 class _Process:

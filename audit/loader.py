@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from audit.ldcache import best, read_cache
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from audit.elf import Abi, Elf
     from audit.tree import Tree
@@ -125,8 +125,10 @@ def loader_of(tree: Tree, abi: Abi, level: int = 1) -> Loader:
 
 def searches(
     loader: Loader, needed: str, requester: Loaded, program: Loaded
-) -> Iterator[tuple[How, tuple[str, ...]]]:
-    """List the paths at which a name without slash is looked for, rule by rule.
+) -> Iterator[tuple[How, str | None]]:
+    """List the paths at which a name without slash is looked for, each with its rule; None for one that is dropped.
+
+    They are made one by one: a path list may have a hundred thousand folders, and the first be the right one.
 
     The order is that of ld.so(8) and of `_dl_map_object` in glibc's elf/dl-load.c: DT_RPATH of the requester,
     of what loaded it and so on, and of the program, all only if the requester has no DT_RUNPATH;
@@ -136,12 +138,16 @@ def searches(
     ends = (*(f"/{caps}/{needed}" for caps in loader.hwcaps), f"/{needed}")
     for how, folders in _searches(loader, requester, program):
         if how is How.CACHE:
-            yield how, (loader.cache[needed],) if needed in loader.cache else ()
+            if needed in loader.cache:
+                yield how, loader.cache[needed]
         else:
-            yield how, tuple(folder.rstrip("/") + end for folder in folders for end in ends)
+            for folder in folders:
+                yield from ((how, folder.rstrip("/") + end) for end in ends) if folder else ((how, None),)
 
 
-def _searches(loader: Loader, requester: Loaded, program: Loaded) -> Iterator[tuple[How, tuple[str, ...]]]:
+def _searches(
+    loader: Loader, requester: Loaded, program: Loaded
+) -> Iterator[tuple[How, Iterable[str | None]]]:
     if requester.elf.runpath is None:
         for holder in _rpath_holders(requester, program):
             yield How.RPATH, expand_path(loader, holder.elf.rpath or "", holder.origin)
@@ -168,16 +174,16 @@ def _rpath_holders(requester: Loaded, program: Loaded) -> Iterator[Loaded]:
         yield program
 
 
-def expand_path(loader: Loader, text: str, origin: str, separators: str = ":") -> tuple[str, ...]:
-    """Give the folders in a path list; an empty or relative one is taken from the working directory."""
-    if not text:
-        return ()
-    found = []
-    for part in re.split(f"[{separators}]", text):
-        folder = expand(loader, part, origin)
-        if folder is not None:
-            found.append(posixpath.join(loader.working_dir, folder).rstrip("/") or "/")
-    return tuple(dict.fromkeys(found))
+def expand_path(loader: Loader, text: str, origin: str, separators: str = ":") -> Iterator[str | None]:
+    """Give the folders in a path list, None for one that the loader drops (see `expand`).
+
+    An empty or relative one is taken from the working directory.
+    """
+    start = 0
+    for match in re.finditer(f"[{separators}]|\\Z", text) if text else ():
+        folder = expand(loader, text[start : match.start()], origin)
+        yield None if folder is None else posixpath.join(loader.working_dir, folder).rstrip("/") or "/"
+        start = match.end()
 
 
 # "Dynamic string tokens" in ld.so(8); a token ends where an identifier would (is_dst in glibc's

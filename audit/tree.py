@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["file", "dir", "symlink", "other"]
 Form = Literal["image", "tar", "zip", "folder", "file"]
-AnomalyKind = Literal["unsafe-name", "duplicate-name"]
+AnomalyKind = Literal["unsafe-name", "duplicate-name", "not-read"]
 
 PATH_MAX = 4096  # limits.h, in bytes, with the NUL at the end
 # execve(2): the kernel reads this much of a script's first line, and follows at most four interpreters.
@@ -28,6 +28,9 @@ MAX_INTERPRETERS = 4
 MAX_SYMLINKS = 40
 # Names in the targets of symlinks that are followed, in all walks together. A whole Debian takes some 10,000.
 MAX_FOLLOWED = 5_000_000
+
+# What a folder holds really is there, while an archive may claim it cheaply: this many times as much of it is read.
+TIMES_ON_DISK = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,14 +77,16 @@ DIRECTORY = Entry(kind="dir", mode=0o755)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anomaly:
-    """An archive entry that is not in the tree as it stands in the archive, and why.
+    """An entry that is not in the tree as it stands in the archive or folder, and why.
 
     `alike` is of a name that is there more than once: whether the contents are the same; None is not known.
+    `why` is of what was not read.
     """
 
     kind: AnomalyKind
     name: str
     alike: bool | None = None
+    why: str = ""
 
 
 # moby, oci/defaults.go: what a container gets whose image sets no PATH.

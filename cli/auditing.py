@@ -1,5 +1,6 @@
 """Audits what was built, or any other target: opens it, judges it, and shows the step."""
 
+import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from cli.console import step
 from cli.observed import observation
 from cli.pipeline import OUTPUT, Pipeline
 from cli.settings import BadSetting
-from images.errors import ContainerFailed
+from images.architecture import host, named
+from images.errors import ContainerFailed, UnknownArchitecture
 from images.extract import saved
 
-_FILES = (".zip", ".whl", ".so", ".tar", ".tar.gz", ".tgz")
+_TARS = (".tar", *(f".tar.{end}" for end in ("gz", "bz2", "xz", "zst")), ".tgz", ".tbz2", ".txz", ".tzst")
+_FILES = (".zip", ".whl", ".so", *_TARS)
 
 
 def audit_built(pipeline: Pipeline, asked: Asked = Asked()) -> list[audit.Judged]:  # noqa: B008 - a frozen value
@@ -42,8 +45,11 @@ def audit_target(pipeline: Pipeline, target: str, asked: Asked) -> list[audit.Ju
     """What the auditor says of a file or folder, or else of an image in the engine.
 
     Raises:
+        BadSetting: the target's name is empty, as that of a variable that is not set.
         UnreadableTargetError: it is none of these, or cannot be read.
     """
+    if not target.strip():
+        raise BadSetting("TARGET is empty: name an image, a file or a folder, or nothing for what was built")
     with step("audit") as shown:
         runtime = _tree(pipeline, asked.runtime) if asked.runtime else None
         tree = _tree(pipeline, target)
@@ -67,7 +73,9 @@ def _judge(tree: audit.Tree, runtime: audit.Tree | None, asked: Asked, **known: 
 
 def _tree(pipeline: Pipeline, name: str) -> audit.Tree:
     """The files of what is at a path, or else of an image in the engine."""
-    return audit.read(Path(name).expanduser()) if _is_path(name) else _image_tree(pipeline, name)
+    if _is_path(name):
+        return audit.read(Path(name).expanduser(), _architecture(pipeline))
+    return _image_tree(pipeline, name)
 
 
 def _image_tree(pipeline: Pipeline, name: str) -> audit.Tree:
@@ -77,7 +85,17 @@ def _image_tree(pipeline: Pipeline, name: str) -> audit.Tree:
         raise audit.UnreadableTargetError(
             f"{name} is neither a file or folder here nor an image in the engine: name one of these"
         ) from error
-    return audit.read_image(file, name)
+    return audit.read_image(file, name, _architecture(pipeline))
+
+
+def _architecture(pipeline: Pipeline) -> str:
+    """Which architecture of an image for several is audited, in OCI's words: that asked for, or this machine's."""
+    if pipeline.settings.arch:
+        return named(pipeline.settings.arch).name
+    try:
+        return host().name
+    except UnknownArchitecture:
+        return platform.machine()  # the others are called the same there and here
 
 
 def _observation(pipeline: Pipeline, target: str, named: str | None) -> audit.Observation | None:

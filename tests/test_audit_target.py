@@ -152,7 +152,7 @@ def test_a_tar_without_magic_is_known_by_its_checksum(content: bytes, name: str,
 )
 def test_a_file_of_another_kind_is_not_taken_for_a_tar(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(content)
-    with pytest.raises(UnreadableTargetError, match="is no zip, tar, ELF file or folder"):
+    with pytest.raises(UnreadableTargetError, match="is not a zip, tar, ELF file or folder"):
         read(tmp_path / "x")
 
 

@@ -2,24 +2,18 @@
 
 import gzip
 import io
-import random
 import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import audit
-from audit.errors import AuditError, TooLargeError, UnreadableTargetError
-from audit.readers import builder, tars
-from audit.readers.gunzip import PACKED_BYTES, gunzip
-from audit.readers.tars import inflated, read_tar, window
+from audit.errors import AuditError, UnreadableTargetError
+from audit.readers import tars
+from audit.readers.tars import read_tar, window
 from audit.tree import Anomaly
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
 
 ELF = (Path(__file__).parent / "fixtures/elf/trees/rpath-inherited/priv/liba.so").read_bytes()
 
@@ -147,90 +141,6 @@ def test_headers_without_end_are_refused_in_words() -> None:
     )
     with pytest.raises(UnreadableTargetError, match=r"RecursionError|recursion"):
         read_tar(io.BytesIO(longname * 3000), "x.tar")
-
-
-def test_a_gzip_bomb_is_not_inflated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builder, "HARMLESS_BYTES", 1 << 20)
-    with pytest.raises(TooLargeError, match="a bomb is not read"):
-        inflated(io.BytesIO(gzip.compress(b"\0" * (8 << 20))), "x.tar.gz")
-
-
-class Written(io.BytesIO):
-    """Counts what is written to it."""
-
-    bytes = 0
-
-    def write(self, content: "ReadableBuffer") -> int:
-        self.bytes += len(memoryview(content))
-        return super().write(content)
-
-
-HARMLESS = 1 << 20
-NOISE = random.Random(1).randbytes(100_000)
-
-
-@pytest.mark.parametrize(
-    "bomb", [bytes(300 * len(NOISE)) + NOISE, bytes(8 << 20)], ids=["zeros-first", "zeros"]
-)
-def test_of_a_gzip_bomb_no_more_is_written_than_is_harmless(
-    bomb: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(builder, "HARMLESS_BYTES", HARMLESS)
-    packed = gzip.compress(bomb)
-    out, limit = Written(), builder.most_from(len(packed))
-    with pytest.raises(TooLargeError, match=f"x inflates to more than {limit:,} bytes: a bomb is not read"):
-        gunzip(io.BytesIO(packed), out, limit, "x")
-    assert out.bytes <= builder.most_from(PACKED_BYTES)  # so much of it is read at once
-
-
-@pytest.mark.parametrize("room", [0, 1, HARMLESS, 2 * HARMLESS - 1])
-def test_no_more_is_written_than_there_is_room_for(room: int) -> None:
-    out = Written()
-    with pytest.raises(TooLargeError, match=f"inflates to more than {room:,} bytes"):
-        gunzip(io.BytesIO(gzip.compress(bytes(2 * HARMLESS))), out, room, "x")
-    assert out.bytes <= room
-
-
-def test_zeros_before_what_makes_up_for_them_are_no_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builder, "HARMLESS_BYTES", HARMLESS)
-    content, out = bytes(150 * len(NOISE)) + NOISE, Written()
-    packed = gzip.compress(content)
-    gunzip(io.BytesIO(packed), out, builder.most_from(len(packed)), "x")
-    assert out.getvalue() == content
-    assert out.bytes == len(content)
-
-
-@pytest.mark.parametrize(
-    "trailer",
-    [b"", b"\0" * 700, b"This is no member", b"\0" * 99_999 + b"\0\1", b"\x1f", b"\x1f?", gzip.compress(b"")],
-)
-def test_what_follows_the_last_member_is_ignored_as_by_gzip(trailer: bytes) -> None:
-    half = len(PLAIN) // 2
-    packed = gzip.compress(PLAIN[:half]) + bytes(100_000) + gzip.compress(PLAIN[half:])
-    assert inflated(io.BytesIO(packed + trailer), "x").read() == b""  # it stands at its end
-    assert read_tar(io.BytesIO(packed + trailer), "x").entries == read_tar(io.BytesIO(PLAIN), "x").entries
-
-
-@pytest.mark.parametrize("harm", [len(gzip.compress(PLAIN)) - at for at in (1, 8, 9, 40)])
-def test_a_second_member_that_is_damaged_or_cut_short_is_refused(harm: int) -> None:
-    packed = gzip.compress(PLAIN)
-    flipped = packed[:harm] + bytes([packed[harm] ^ 1]) + packed[harm + 1 :]
-    for second in (packed[:harm], flipped):
-        with pytest.raises(UnreadableTargetError, match="cannot inflate x"):
-            inflated(io.BytesIO(packed + second), "x")
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"\x28\xb5\x2f\xfd....", "packed with zstd"),
-        (gzip.compress(PLAIN)[:-40], "cannot inflate x"),
-        (b"\x1f\x8b" + b"?" * 40, "cannot inflate x"),
-    ],
-)
-def test_a_layer_that_cannot_be_inflated_says_so(content: bytes, words: str) -> None:
-    with pytest.raises(UnreadableTargetError, match=words):
-        inflated(io.BytesIO(content), "x")
 
 
 def test_windows_on_one_file_do_not_disturb_each_other() -> None:

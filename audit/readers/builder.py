@@ -45,9 +45,10 @@ def most_from(packed: int) -> int:
 class TreeBuilder:
     """The entries so far, and the names in each folder, so that removing one costs what it holds."""
 
-    def __init__(self, name: str) -> None:
-        """Start with an empty `/`; `name` is what error texts call the target."""
+    def __init__(self, name: str, times: int = 1) -> None:
+        """Start with an empty `/`; `name` is what error texts call the target, `times` multiplies the limits."""
         self.name = name
+        self._times = times
         self.entries: dict[str, Entry] = {"/": DIRECTORY}
         self.anomalies: list[Anomaly] = []
         self._log: LayerLog | None = None  # only images have layers
@@ -101,8 +102,10 @@ class TreeBuilder:
             (self._stored, MAX_STORED, "files in its layers"),
             (self._name_bytes, MAX_NAME_BYTES, "bytes of names"),
         ):
-            if count > most:
-                raise TooLargeError(f"{self.name} has more than {most:,} {what}: it is not read further.")
+            if count > most * self._times:
+                raise TooLargeError(
+                    f"{self.name} has more than {most * self._times:,} {what}: it is not read further."
+                )
 
     def remove(self, path: str) -> None:
         """Remove a path and everything beneath it."""

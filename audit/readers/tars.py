@@ -10,9 +10,8 @@ from io import SEEK_CUR, SEEK_END, BufferedReader, RawIOBase
 from typing import IO, TYPE_CHECKING, cast
 
 from audit.errors import TooLargeError, UnreadableEntryError, UnreadableTargetError
-from audit.readers import gunzip
+from audit.readers import packing
 from audit.readers.builder import MAX_ENTRIES, TreeBuilder, most_from
-from audit.readers.inflate import InflateError
 from audit.tree import PATH_MAX, Entry, Tree
 
 if TYPE_CHECKING:
@@ -26,10 +25,9 @@ MAX_TAR_HEADER = 1 << 20
 MAX_TAR_HEADERS = 32 << 20
 MAX_GLOBAL_HEADERS = 1 << 20
 
-# What tarfile and zlib raise on what is damaged or makes no sense.
+# What tarfile raises on what is damaged or makes no sense.
 DAMAGE = (
     tarfile.TarError,
-    InflateError,
     EOFError,
     ValueError,
     OSError,
@@ -206,30 +204,26 @@ def window(file: IO[bytes], start: int, size: int) -> IO[bytes]:
     return cast("IO[bytes]", BufferedReader(cast("RawIOBase", _Window(file, start, size))))
 
 
-def inflated(file: IO[bytes], name: str, room: int | None = None) -> IO[bytes]:
-    """Give a tar as it is, or, when it is packed with gzip, as an anonymous temporary file of at most `room` bytes.
+def unpacked(file: IO[bytes], name: str, room: int | None = None) -> IO[bytes]:
+    """Return a tar as it is, or, when it is packed, as an anonymous temporary file of at most `room` bytes.
 
     Without `room` it is what an archive of its size may unpack to.
 
     Raises:
-        UnreadableTargetError: it is packed in a way that is not known here, or damaged.
-        TooLargeError: it inflates to more than a layer may.
+        UnreadableTargetError: it is damaged or cut short.
+        TooLargeError: it unpacks to more than that, or takes too much memory.
     """
     file.seek(0)
-    magic = file.read(4)
-    file.seek(0)
-    if magic == b"\x28\xb5\x2f\xfd":
-        raise UnreadableTargetError(
-            f"{name} is packed with zstd, which is not read here: save the image with docker save instead."
-        )
-    if not magic.startswith(gunzip.MAGIC):
+    how = packing.packing_of(file.read(packing.HEAD_BYTES))
+    if how is None:
+        file.seek(0)
         return file
     limit = most_from(file.seek(0, SEEK_END)) if room is None else room
     out = tempfile.SpooledTemporaryFile(max_size=MAX_IN_MEMORY)  # noqa: SIM115 - lives as long as the tree
     try:
-        gunzip.gunzip(file, cast("IO[bytes]", out), limit, name)
-    except DAMAGE as error:
-        raise UnreadableTargetError(f"cannot inflate {name}: {error}. Save or fetch it again.") from error
+        packing.unpack(file, how, cast("IO[bytes]", out), limit, name)
+    except packing.DAMAGE as error:
+        raise UnreadableTargetError(f"cannot unpack {name}: {error}. Save or fetch it again.") from error
     return cast("IO[bytes]", out)
 
 
@@ -238,8 +232,8 @@ def read_tar(file: IO[bytes], name: str) -> Tree:
 
     Raises:
         UnreadableTargetError: it is no tar, or damaged.
-        TooLargeError: it has too many entries, or inflates to too much.
+        TooLargeError: it has too many entries, or unpacks to too much.
     """
     builder = TreeBuilder(name)
-    builder.add_all(tar_entries(inflated(file, name), name))
+    builder.add_all(tar_entries(unpacked(file, name), name))
     return builder.build("tar")

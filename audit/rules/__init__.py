@@ -20,6 +20,7 @@ from audit.rules import (
     python,
     reach,
     size,
+    unread,
     waivers,
 )
 from audit.rules.rule import Finding, Rule, Severity, Verdict
@@ -41,6 +42,7 @@ RULES = (
     *foreign.RULES,
     *hardening.RULES,
     *names.RULES,
+    *unread.RULES,
     *budget.RULES,
     *size.RULES,
     *hygiene.RULES,

@@ -52,14 +52,18 @@ def _is_native(analysis: Analysis, path: str) -> bool:
 
 
 def _unreadable_entry(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
-    """What cannot be read here (encrypted, damaged, without permission) cannot be unpacked there."""
+    """What cannot be read here (encrypted, damaged) cannot be unpacked there; of a folder, see `not-read`."""
     on_disk = analysis.target.form in ("folder", "file")
     remedy = (
         "see that it may be read, and that its disk is whole"
         if on_disk
         else "fetch or make the archive again, with stored or deflated entries"
     )
-    broken = {path: broken.reason for path, broken in analysis.broken.items() if not broken.readable}
+    broken = {
+        path: broken.reason
+        for path, broken in analysis.broken.items()
+        if not broken.readable and not (broken.passed_over and analysis.target.form == "folder")
+    }
     for path, why in sorted({**analysis.damaged, **broken}.items()):
         yield Verdict(path, why, remedy)
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import posixpath
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from audit.elf import Elf
 from audit.rules.rule import Rule, Severity, Verdict
+from audit.tree import PATH_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from audit.analysis import Analysis
+
+MAX_FOLDERS = 1000  # of one RPATH, that are judged
 
 
 def _unresolved_needed(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdict]:
@@ -78,15 +82,14 @@ def _unsafe_rpath(analysis: Analysis, _: Mapping[str, float]) -> Iterator[Verdic
         if text is None:
             continue
         tag = "RPATH" if elf.runpath is None else "RUNPATH"
-        for part in dict.fromkeys(text.split(":")):
-            fault = _fault_of(analysis, part)
-            if fault:
-                yield Verdict(
-                    path,
-                    f"{tag} has {f'{part!r}, {fault}' if part else fault}",
-                    "link or patch it (patchelf --set-rpath) with a folder that begins with $ORIGIN, or with none",
-                    about=part,
-                )
+        parts = islice(dict.fromkeys(text.split(":")), MAX_FOLDERS)
+        for part, fault in ((part, fault) for part in parts if (fault := _fault_of(analysis, part))):
+            yield Verdict(
+                path,
+                f"{tag} has {f'{part[:PATH_MAX]!r}, {fault}' if part else fault}",
+                "link or patch it (patchelf --set-rpath) with a folder that begins with $ORIGIN, or with none",
+                about=part,
+            )
 
 
 # Folders in which a package is built, or anyone may write: what the loader finds there is not what was shipped.
