@@ -13,6 +13,7 @@ from audit.closure import closure, main
 from audit.errors import UnresolvedError
 from audit.graph import Linker
 from audit.readers.folder import read_folder
+from images.imports import imported_files
 
 REPO = Path(__file__).parent.parent
 TREES = Path(__file__).parent / "fixtures" / "elf" / "trees"
