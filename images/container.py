@@ -216,8 +216,9 @@ def _address(container: Container, *, published: bool) -> Address:
     if published:
         bound = settings["Ports"].get(f"{PORT}/tcp") or [{}]
         address = ("127.0.0.1", int(bound[0].get("HostPort", 0)))
-    else:  # the address above it is gone since engine 29
-        address = (settings["Networks"]["bridge"]["IPAddress"], PORT)
+    else:  # of its only network, which Podman calls `podman`; the address above it is gone since engine 29
+        networks = settings["Networks"].values()
+        address = (next((network["IPAddress"] for network in networks), ""), PORT)
     if not all(address):  # an empty address would be this machine's own
         _check(container)
         raise ContainerEnded("the engine gave the container no address; is its network `bridge` in order?")
