@@ -21,7 +21,7 @@ class Unreadable(Exception):
 def open_file(path: Path, most: int, *, pipes: bool = False) -> BinaryIO:
     """Open a regular file of at most `most` bytes; with `pipes` also a pipe, whose size nobody knows.
 
-    A pipe that nobody writes to is empty: opening it does not wait.
+    Opening a pipe does not wait for who writes to it.
 
     Raises:
         Unreadable: there is no such file, it may not be read, or it is of another kind or larger.
@@ -45,13 +45,17 @@ def read_file(path: Path, most: int, *, pipes: bool = False) -> bytes:
     """The content of a file that `open_file` opens, at most `most` bytes whatever its size was said to be.
 
     Raises:
-        Unreadable: as `open_file`; or it has turned out to be larger, as a pipe or a file of /proc may.
+        Unreadable: as `open_file`; or it has turned out to be larger, as a pipe or a file of /proc may; or it is a
+            pipe that nobody writes to.
     """
     with open_file(path, most, pipes=pipes) as file:
         try:
+            is_pipe = stat.S_ISFIFO(os.fstat(file.fileno()).st_mode)
             content = file.read(most + 1)
         except OSError as error:
             raise Unreadable(error.strerror or str(error)) from error
+    if is_pipe and not content:
+        raise Unreadable("it is a pipe that nobody writes to")
     if len(content) > most:
         raise Unreadable(f"it has more than the {most:,} bytes that are read")
     return content

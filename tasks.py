@@ -285,8 +285,10 @@ def verify(
     from cli.auditing import audit_built
     from cli.pipeline import exit_status
     from cli.report import details, verdict_table
-    from images.verify import as_json
+    from cli.settings import check_option
+    from images.verify import MOST_REPEAT, as_json
 
+    check_option("repeat", repeat, 0, MOST_REPEAT)
     pipeline = _pipeline(c, mirror=mirror, model=model, arch=arch, memory=memory)
     photos = pipeline.photos(photo or ["panda.jpg"])
     audited = audit_built(pipeline)
@@ -336,7 +338,9 @@ def serve(
         ./inv serve --model mobilenet_v1_0.25_224 --memory 128
     """
     from cli import serving
+    from cli.settings import check_option
 
+    check_option("port", port, 0, 65_535)
     serving.run(_pipeline(c, mirror=mirror, model=model, arch=arch, memory=memory), port=port, json=json)
 
 

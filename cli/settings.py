@@ -12,6 +12,9 @@ from errors import Under48Error
 
 MIRRORS = "UNDER48_MIRRORS"
 """The variable of the environment that names mirrors: folders or URLs, with `;` between."""
+MEMORY_MB = (6, 1 << 20)  # the engine gives a container no less than 6 MB; the other end is 1 TB
+LIMIT_MIB = (0, 1 << 30)  # 1 PB
+_SHOWN_CHARACTERS = 40  # of a value that is refused
 
 
 class BadSetting(Under48Error):
@@ -47,22 +50,22 @@ def read_settings(values: Mapping[str, Any], root: Path, environ: Mapping[str, s
 
     def text(name: str) -> str:
         value = values.get(name) or ""
-        return value if isinstance(value, str) else _refuse(name, value, "a text")
+        return value if isinstance(value, str) else _refuse(f"the setting {name}", value, "a text")
 
     def words(name: str) -> list[str]:
         value = values.get(name) or []
         if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
-            _refuse(name, value, "a list of folders or URLs")
+            _refuse(f"the setting {name}", value, "a list of folders or URLs")
         return [word for word in value if word]
 
-    def number(name: str) -> float:
+    def number(name: str, least: int, most: int) -> float:
         value = values.get(name) or 0
         try:
             found = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             found = math.nan
-        if isinstance(value, bool) or not (math.isfinite(found) and found >= 0):
-            _refuse(name, value, "a number from 0 up")
+        if value != 0 and (isinstance(value, bool) or not least <= found <= most):
+            _refuse(f"the setting {name}", value, f"a number from {least:,} to {most:,}")
         return found
 
     named = text("model")
@@ -80,8 +83,8 @@ def read_settings(values: Mapping[str, Any], root: Path, environ: Mapping[str, s
             *environment_mirrors(environ),
             *(_mirror(word, root) for word in words("mirrors")),
         ),
-        memory=round(number("memory")) or 256,
-        limit=number("limit"),
+        memory=round(number("memory", *MEMORY_MB)) or 256,
+        limit=number("limit", *LIMIT_MIB),
         update_base=bool(values.get("update_base")),
     )
 
@@ -92,9 +95,22 @@ def environment_mirrors(environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(_mirror(piece, Path.cwd()) for piece in pieces if piece)
 
 
+def check_option(name: str, value: int, least: int, most: int) -> None:
+    """Refuse the number of an option that is none of the settings where it is out of its range.
+
+    Raises:
+        BadSetting: it is.
+    """
+    if not least <= value <= most:
+        _refuse(f"--{name}", value, f"a whole number from {least:,} to {most:,}")
+
+
 def _mirror(name: str, folder: Path) -> str:
     return name if "://" in name else str(folder / Path(name).expanduser())
 
 
-def _refuse(name: str, value: object, wanted: str) -> Any:
-    raise BadSetting(f"the setting {name} is {value!r}, and {wanted} is needed")
+def _refuse(what: str, value: object, wanted: str) -> Any:
+    shown = repr(value)
+    if len(shown) > _SHOWN_CHARACTERS:
+        shown = f"{shown[:_SHOWN_CHARACTERS]}…"
+    raise BadSetting(f"{what} is {shown}, and {wanted} is needed")

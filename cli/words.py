@@ -12,6 +12,7 @@ from invoke.exceptions import Exit, ParseError
 from invoke.parser.parser import ParseMachine
 
 _invoke_handle = ParseMachine.handle
+_SHOWN_CHARACTERS = 40  # of a word that is refused
 MISUSE = 2  # invoke itself ends with 1, which `audit` keeps for findings
 
 
@@ -47,7 +48,8 @@ def take_words(tasks: Mapping[str, tuple[str, int | None]]) -> None:
             _invoke_handle(self, token)
         except ValueError:  # of int(token)
             option = getattr(self.flag, "name", "")
-            self.error(f"--{option} takes a number, not {token!r}")
+            shown = token if len(token) <= _SHOWN_CHARACTERS else f"{token[:_SHOWN_CHARACTERS]}…"
+            self.error(f"--{option} takes a whole number, not {shown!r}")
 
     ParseMachine.error = _refuse  # type: ignore[method-assign, assignment]
     ParseMachine.handle = handle  # type: ignore[method-assign]

@@ -181,6 +181,20 @@ def test_pictures_over_the_budget_are_refused_from_their_header(name: str, per_p
         decode(file, name, needed - 1)
 
 
+def test_a_row_that_is_too_long_is_refused_for_that_whatever_memory_there_is() -> None:
+    said = r"1048577 x 1 pixels, at most 1048576 in a row or column are decoded"
+    with pytest.raises(RefusedError, match=said):
+        decode(pictures.png(1_048_577, 1, pixels=b""), "PNG", 1 << 40)
+
+
+def test_what_a_picture_takes_and_what_is_there_are_never_the_same_number() -> None:
+    file = pictures.png(1024, 1024, pixels=b"")
+    with pytest.raises(RefusedError, match="pixels take 1 MiB, 0 MiB are there"):
+        decode(file, "PNG", MIB - 1)
+    with pytest.raises(RefusedError, match="pixels take 2 MiB, 1 MiB are there"):
+        decode(pictures.png(1025, 1024, pixels=b""), "PNG", MIB)
+
+
 @pytest.mark.parametrize("name", ["PNG", "BMP", "GIF", "WebP", "TIFF"])
 def test_a_bomb_is_too_large_whatever_the_budget(name: str) -> None:
     with pytest.raises(RefusedError, match="too large"):

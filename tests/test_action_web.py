@@ -46,6 +46,10 @@ READ = {
         {"image": TEXT, "tpo": "", "x": ""},
     ),
     "no number, which is refused later": (call(TEXT, query="top=many"), {"image": TEXT, "top": "many"}),
+    "Python's no number": (
+        call(TEXT, query="minProbability=NaN&top=1%zz"),
+        {"image": TEXT, "minProbability": "NaN", "top": "1%zz"},
+    ),
     "base64 as text": (call(TEXT, "text/plain"), {"image": TEXT}),
     "base64 in curl's own type": (call(TEXT, "application/x-www-form-urlencoded"), {"image": TEXT}),
     "JSON, which comes as base64": (
@@ -86,6 +90,10 @@ REFUSED = {
         "forms with files (multipart/form-data) are not taken: send the file itself",
     ),
     "JSON that is none": (call(base64.b64encode(b"{").decode(), "application/json"), "not a JSON object"),
+    "JSON with what is no JSON": (
+        call(base64.b64encode(b'{"image": "x", "top": NaN}').decode(), "application/json"),
+        "not a JSON object",
+    ),
     "JSON that is a list": (call(encoded([1]), "application/json"), "not a JSON object"),
     "JSON that is no base64": (call("[]", "application/json"), "not a JSON object"),
     "JSON without end": (

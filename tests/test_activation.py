@@ -57,6 +57,8 @@ def _error(text: Any) -> dict[str, Any]:
         ("run", 200, "3", DEVELOPER, _error(f"{INVALID_RUN}: 3")),
         ("run", 200, "", DEVELOPER, _error(f"{INVALID_RUN}.")),
         ("run", 200, '{"p":NaN}', DEVELOPER, _error(f'{INVALID_RUN}: {{"p":NaN}}')),
+        ("run", 200, '{"p":1e400}', DEVELOPER, _error(f'{INVALID_RUN}: {{"p":1e400}}')),
+        ("run", 200, "[" * 100_000, DEVELOPER, _error(f"{INVALID_RUN}: {'[' * 100_000}")),
         ("run", 200, '{"p":', DEVELOPER, _error(f'{INVALID_RUN}: {{"p":')),
         ("run", 201, '{"k":"v"}', DEVELOPER, _error(f'{INVALID_RUN}: {{"k":"v"}}')),
         ("run", 500, "[1]", DEVELOPER, _error(f"{INVALID_RUN}: [1]")),

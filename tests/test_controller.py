@@ -227,6 +227,10 @@ def test_or_the_whole_record() -> None:
         (".http", OK, {"statusCode": 99, "body": "x"}, 400, "message/http", None),
         (".http", OK, {"headers": {"a": {}}}, 400, "message/http", None),
         (".http", OK, {"headers": 5}, 400, "message/http", None),
+        (".http", OK, {"headers": {"a": "x\r\nb: c"}}, 400, "message/http", None),
+        (".http", OK, {"headers": {"a: b": "x"}}, 400, "message/http", None),
+        (".http", OK, {"headers": {"a": "\u2603"}}, 400, "message/http", None),
+        (".json", OK, {"k": "\ud800"}, 200, '{"k":"?"}', "application/json"),  # as Java writes it
         (".http", DEVELOPER, ERROR, 400, UNTIDY, None),
         (".json", Status.PLATFORM_ERROR, ERROR, 400, UNTIDY, None),
     ],

@@ -74,6 +74,7 @@ def test_a_pipe_is_read_to_its_end_where_that_is_meant() -> None:
     os.close(end)
 
 
-def test_a_pipe_that_nobody_writes_to_is_empty(tmp_path: Path) -> None:
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert read_file(tmp_path / "pipe", MOST, pipes=True) == b""
+    with pytest.raises(Unreadable, match="it is a pipe that nobody writes to"):
+        read_file(tmp_path / "pipe", MOST, pipes=True)

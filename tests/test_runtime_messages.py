@@ -27,7 +27,21 @@ class Scalar:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b'"a"', b"7", b"\xff{}", b"[" * 100_000, b"9" * 5000, b'{"a":NaN}']
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"a"',
+        b"7",
+        b"\xff{}",
+        b"\xef\xbb\xbf{}",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"9" * 5000,
+        b'{"a":NaN}',
+        b'{"a":-Infinity}',
+    ],
 )
 def test_a_body_that_is_no_object_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedError, match=r"^Error unmarshaling request: "):

@@ -538,6 +538,11 @@ def test_a_client_that_expects_100_continue_gets_it(runtime: RuntimeProcess) -> 
     [
         (b"nonsense\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\n\r\n", b"404"),
+        (b"POST http://[::1/x HTTP/1.1\r\n\r\n", b"404"),
+        (b"POST /\0 HTTP/1.1\r\n\r\n", b"404"),
+        (b"POST /%zz HTTP/1.1\r\n\r\n", b"404"),
+        (b"POST /run\r\n\r\n", b"400"),
+        (b"POST /run HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", b"400"),
         (b"DELETE /run HTTP/1.1\r\n\r\n", b"405"),
         (b"POST /init HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n" + b"x" * 300_000, b"413"),
     ],

@@ -1,10 +1,11 @@
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from cli.settings import BadSetting, read_settings
+from cli.settings import BadSetting, check_option, read_settings
 
 ROOT = Path("/checkout")
 
@@ -75,10 +76,20 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "mirrors that are one text": ({"mirrors": "/tmp"}, "the setting mirrors is '/tmp', and a list"),
     "mirrors that are numbers": ({"mirrors": [1]}, "the setting mirrors is [1], and a list"),
     "a cache that is a number": ({"cache": 5}, "the setting cache is 5, and a text is needed"),
-    "memory in words": ({"memory": "much"}, "the setting memory is 'much', and a number from 0 up is needed"),
-    "negative memory": ({"memory": -1}, "and a number from 0 up is needed"),
-    "a limit without end": ({"limit": "inf"}, "and a number from 0 up is needed"),
-    "a limit that is none": ({"limit": True}, "and a number from 0 up is needed"),
+    "memory in words": ({"memory": "much"}, "the setting memory is 'much', and a number from 6 to 1,048,576"),
+    "negative memory": ({"memory": -1}, "the setting memory is -1, and a number from 6 to 1,048,576"),
+    "less memory than the engine gives": ({"memory": 5}, "the setting memory is 5, and a number from 6"),
+    "half a megabyte": ({"memory": 0.5}, "the setting memory is 0.5, and a number from 6"),
+    "memory that is no number": ({"memory": math.nan}, "the setting memory is nan, and a number from 6"),
+    "more memory than there is": ({"memory": 10**20}, "the setting memory is 100000000000000000000, and a"),
+    "memory of 400 digits": ({"memory": 10**400}, f"the setting memory is 1{'0' * 39}…, and a number"),
+    "a limit without end": (
+        {"limit": "inf"},
+        "the setting limit is 'inf', and a number from 0 to 1,073,741,824",
+    ),
+    "a limit of more bytes than a double": ({"limit": "1e308"}, "the setting limit is '1e308', and a number"),
+    "a negative limit": ({"limit": "-1"}, "the setting limit is '-1', and a number from 0"),
+    "a limit that is none": ({"limit": True}, "the setting limit is True, and a number from 0"),
 }
 
 
@@ -87,3 +98,11 @@ def test_a_setting_of_the_wrong_kind_is_refused_by_name(values: dict[str, Any], 
     with pytest.raises(BadSetting) as refused:
         read_settings({"model": "m", **values}, ROOT, {})
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [-1, 11])
+def test_an_option_out_of_its_range_is_refused_by_name(value: int) -> None:
+    for fits in (0, 10):
+        check_option("repeat", fits, 0, 10)
+    with pytest.raises(BadSetting, match=f"^--repeat is {value}, and a whole number from 0 to 10 is needed$"):
+        check_option("repeat", value, 0, 10)

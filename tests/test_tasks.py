@@ -126,7 +126,13 @@ def test_help_shows_options_and_examples(inv: Run) -> None:
 MISUSE: dict[str, tuple[list[str], int, str]] = {
     "unknown-task": (["nosuch"], 2, "No idea what 'nosuch' is!"),
     "unknown-option": (["build", "--fast"], 2, "No idea what '--fast' is!"),
-    "no-number": (["verify", "--repeat", "many"], 2, "--repeat takes a number, not 'many'"),
+    "no-number": (["verify", "--repeat", "many"], 2, "--repeat takes a whole number, not 'many'"),
+    "less-than-no-calls": (["verify", "--repeat", "-1"], 2, "--repeat is -1, and a whole number from 0"),
+    "calls-for-years": (["verify", "--repeat", str(10**12)], 2, "--repeat is 1000000000000, and a whole"),
+    "no-port": (["serve", "--port", "70000"], 2, "--port is 70000, and a whole number from 0 to 65,535"),
+    "too-little-memory": (["serve", "--memory", "1"], 2, "memory is 1, and a number from 6 to 1,048,576"),
+    "too-much-memory": (["verify", "--memory", "9" * 20], 2, f"memory is {'9' * 20}, and a number"),
+    "a-device-as-a-photo": (["verify", "/dev/zero"], 2, "/dev/zero cannot be read (it is a device, not a"),
     "unknown-model": (
         ["fetch-model", "mobilenet_v9"],
         10,
@@ -169,7 +175,7 @@ def test_a_zip_is_audited_without_an_engine_and_stdout_is_json_alone(inv: Run, a
     assert done.err.startswith("audit  ")
 
 
-LIMITS = {"1": 1, "2.5": 1, "4": 0, "lots": 2, "-1": 2, "nan": 2}
+LIMITS = {"1": 1, "2.5": 1, "4": 0, "lots": 2, "-1": 2, "nan": 2, "1e308": 2}
 
 
 @pytest.mark.parametrize("limit", LIMITS)

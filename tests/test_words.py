@@ -110,8 +110,11 @@ REFUSED = {
     "nosuch": "No idea what 'nosuch' is!",
     "verify --nosuch a.jpg": "No idea what '--nosuch' is!",
     "verify a.jpg --model": "needed value and was not given one",
-    "verify a.jpg --repeat many": "--repeat takes a number, not 'many'",
-    "verify -r many": "--repeat takes a number, not 'many'",
+    "verify a.jpg --repeat many": "--repeat takes a whole number, not 'many'",
+    "verify -r many": "--repeat takes a whole number, not 'many'",
+    "verify --repeat 0.5": "--repeat takes a whole number, not '0.5'",
+    "verify --repeat nan": "--repeat takes a whole number, not 'nan'",
+    f"verify --repeat {'9' * 5000}": f"--repeat takes a whole number, not '{'9' * 40}…'",
 }
 
 

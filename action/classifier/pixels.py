@@ -103,12 +103,17 @@ def _check_size(image: Image, name: str, budget: int) -> None:
             f"the {name} image is too large: {width} x {height} pixels, and with run lengths at most "
             f"{_MOST_IN_PYTHON} are decoded; send a smaller one, or a JPEG"
         )
+    if max(width, height) > _LARGEST_SIDE:
+        raise RefusedError(
+            f"the {name} image is too large: {width} x {height} pixels, at most {_LARGEST_SIDE} in a row or column "
+            "are decoded; send a smaller one, or a JPEG"
+        )
     decoded = max(width * height, _tiled_pixels(image) if name == "TIFF" else 0)
     needed = decoded * (_MODE_BYTES.get(image.mode, 4) + _EXTRA_BYTES[name])
-    if needed > budget or max(width, height) > _LARGEST_SIDE:
+    if needed > budget:
         raise RefusedError(
-            f"the {name} image is too large: {width} x {height} pixels take {needed / _MIB:.0f} MiB, "
-            f"{budget / _MIB:.0f} MiB are there to decode it; send a smaller one, or a JPEG"
+            f"the {name} image is too large: {width} x {height} pixels take {-(-needed // _MIB)} MiB, "
+            f"{budget // _MIB} MiB are there to decode it; send a smaller one, or a JPEG"
         )
 
 

@@ -1,8 +1,10 @@
-"""Reads what the caller sent: pictures and the options, or a refusal that says what to mend."""
+"""Reads what the caller sent: pictures and the options, or a refusal that says what to fix."""
 
 from __future__ import annotations
 
 import binascii
+import json
+import math
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,10 +148,16 @@ def _kind(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    text = repr(value) if isinstance(value, (bool, int, float, str)) else _kind(value)
+    """Return the value as the caller has written it: in JSON."""
+    if isinstance(value, float) and value in _INFINITE:
+        return "a number that is too large"  # JSON has no infinity, but 1e400
+    if not isinstance(value, (bool, int, float, str)):
+        return _kind(value)
+    text = json.dumps(value, ensure_ascii=not str(value).isprintable())
     return text if len(text) <= 40 else text[:37] + "..."
 
 
+_INFINITE = (math.inf, -math.inf)
 _PLATFORM = "__ow_"  # what the platform adds of its own: a web action's __ow_method, __ow_headers and so on
 _KNOWN = ("image", "images", "top", "minProbability")
 _KINDS: dict[type, str] = {

@@ -74,7 +74,8 @@ def _read_body(body: object, content_type: str) -> dict[str, object]:
 
 def _read_json(body: str) -> dict[str, object]:
     try:
-        content = json.loads(body if body.lstrip().startswith("{") else binascii.a2b_base64(body))
+        text = body if body.lstrip().startswith("{") else binascii.a2b_base64(body)
+        content = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
@@ -82,10 +83,14 @@ def _read_json(body: str) -> dict[str, object]:
     return content
 
 
+def _refuse(constant: str) -> object:
+    raise ValueError(constant)  # NaN and Infinity are not JSON
+
+
 def _as_number(text: str) -> object:
     """The number that a text writes; else the text, for `read_request` to refuse."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return text
     return value if isinstance(value, (int, float)) else text

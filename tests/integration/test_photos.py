@@ -7,13 +7,19 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
 from PIL import Image
 
 from action.classifier.formats import SUPPORTED
+<<<<<<< HEAD
 from cli.pipeline import Pipeline
+=======
+from action.classifier.request import MOST_IMAGES
+from cli.pipeline import ROOT, Pipeline
+>>>>>>> part-c
 from images.activation import Status
 from images.build import Image as BuiltImage
 from images.invoker import Activation, Invoker, invoker
@@ -97,6 +103,52 @@ def test_any_file_gets_classes_or_an_error_and_the_container_stays(
         assert expected in ("refused", "either")
     container.running.check()
     assert _best(container.run({"image": encoded(photos["panda.jpg"])})) == PANDA
+
+
+# How a JPEG is encoded, for Pillow; with and without markers between its parts, in one scan and in several.
+ENCODED: dict[str, dict[str, Any]] = {
+    "baseline": {},
+    "baseline-444": {"subsampling": 0},
+    "baseline-420": {"subsampling": 2},
+    "restart": {"restart_marker_rows": 1},
+    "progressive": {"progressive": True},
+    "progressive-restart": {"progressive": True, "restart_marker_rows": 1},
+}
+# Start and end of an image, of a frame and of a scan, tables, a restart out of its turn, a comment, metadata.
+MARKERS = ("ffd8", "ffd9", "ffc0", "ffc4", "ffda", "ffdb", "ffd5", "fffe", "ffe0")
+START_OF_SCAN = b"\xff\xda"
+
+
+def _jpeg(photo: Path, *, mode: str = "RGB", **options: Any) -> bytes:
+    picture = Image.open(photo).convert(mode)
+    picture.thumbnail((480, 480))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=80, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("kind", ENCODED)
+def test_a_jpeg_with_a_marker_in_the_middle_of_its_data_is_refused(
+    container: Invoker, photos: dict[str, Path], kind: str, mode: str
+) -> None:
+    file = _jpeg(photos["panda.jpg"], mode=mode, **ENCODED[kind])
+    whole = [file, file[:-2], file + b"what some cameras append \xff\xd8\xff"]
+    first = file.index(START_OF_SCAN) + 20
+    middles = [first + (len(file) - first) * percent // 100 for percent in (1, 30, 60, 98)]
+    broken = [
+        file[: at + 1] + bytes.fromhex(marker) + rest
+        for at in (next(at for at in range(middle, len(file)) if file[at] != 0xFF) for middle in middles)
+        for marker in MARKERS
+        for rest in (file[at + 1 :], b"")
+    ]
+    encoded = [base64.b64encode(content).decode() for content in (*whole, *broken)]
+    answers: list[dict[str, Any]] = []
+    for start in range(0, len(encoded), MOST_IMAGES):
+        activation = container.run({"images": encoded[start : start + MOST_IMAGES], "top": 1})
+        answers += activation.classified.result["images"]
+    assert [answer["results"][0]["className"] for answer in answers[: len(whole)]] == [PANDA] * len(whole)
+    assert [list(answer) for answer in answers[len(whole) :]] == [["error"]] * len(broken)
 
 
 def _bomb(name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -115,6 +116,7 @@ def test_the_lines_for_this_machine_work_as_they_are_printed(
     assert _left(engine, child.pid) == []
 
 
+<<<<<<< HEAD
 def test_as_a_background_job_it_passes_over_ctrl_c_and_ends_on_sigterm(
     engine: docker.DockerClient, image: Image, photos: dict[str, Path]
 ) -> None:
@@ -132,6 +134,17 @@ def test_a_port_that_is_taken_is_said_before_anything_is_built(engine: docker.Do
     with _serving("--port", "99999") as (child, first):
         _, said = child.communicate(timeout=ENDS_WITHIN_S)
     assert (child.returncode, first) == (41, "")
+=======
+@pytest.mark.parametrize(("port", "status"), [("taken", 41), ("70000", 2), ("-1", 2)])
+def test_a_port_that_cannot_be_is_said_before_anything_is_built(
+    engine: docker.DockerClient, port: str, status: int
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        named = str(other.getsockname()[1]) if port == "taken" else port
+        with _serving("--port", named) as (child, first):
+            _, said = child.communicate(timeout=ENDS_WITHIN_S)
+    assert (child.returncode, first) == (status, "")
+>>>>>>> part-c
     assert "--port" in said
     assert "Traceback" not in said
     assert _left(engine, child.pid) == []
