@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass
 from functools import cached_property
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from audit.elf import MAGIC, BadElfError, Elf, NotElfError, read_elf
 from audit.errors import PassedOverError, TooLargeError, UnreadableEntryError
@@ -14,14 +14,17 @@ from audit.loader import How, Loaded, Loader, expand, loader_of, searches
 from audit.tree import TIMES_ON_DISK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
     from audit.elf import Abi
     from audit.tree import Tree
 
+_K = TypeVar("_K", bound="Hashable")
 
 # A whole Debian takes some 10,000 steps; so many more are an attack on time and memory.
 MAX_STEPS = 5_000_000
+# What is remembered of folders and names: a path list may have a hundred thousand of them, and none be there.
+MAX_KNOWN = 500_000
 # A desktop has some 6,000 ELF files; each takes about 2 ms in all.
 MAX_ELF_FILES = 10_000
 
@@ -76,6 +79,16 @@ class Graph:
                 if path not in found or (_complete(found[path]) and not _complete(edges)):
                     found[path] = edges
         return found
+
+
+def _known(known: dict[_K, str | None], key: _K, find: Callable[[], str | None]) -> str | None:
+    """Return what is known of a key, or find it, and remember it while there is room."""
+    if key in known:
+        return known[key]
+    found = find()
+    if len(known) < MAX_KNOWN:
+        known[key] = found
+    return found
 
 
 def _complete(edges: Iterable[Edge]) -> bool:
@@ -173,12 +186,10 @@ class Linker:
 
     def _locate(self, opened: str) -> str | None:
         folder, name = posixpath.split(opened)
-        if (folder, name) not in self._found:
-            if folder not in self._folders:
-                self._folders[folder] = self.tree.resolve(folder)
-            real = self._folders[folder]
-            self._found[folder, name] = self.tree.resolve(posixpath.join(real, name)) if real else None
-        return self._found[folder, name]
+        real = _known(self._folders, folder, lambda: self.tree.resolve(folder))
+        if real is None:
+            return None
+        return _known(self._found, (real, name), lambda: self.tree.resolve(posixpath.join(real, name)))
 
     def _count_elf(self, content: IO[bytes]) -> None:
         self._read_so_far += content.read(4) == MAGIC

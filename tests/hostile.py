@@ -144,3 +144,20 @@ def looping_hash(content: bytes) -> bytes:
     for at in range(chains, len(data) - 3, 4):
         data[at] &= 0xFE
     return bytes(data)
+
+
+def library(needed: int, runpath: bytes) -> bytes:
+    """Give a library with so many NEEDED names, n0, n1, …, and a RUNPATH: gABI chapters 4 and 5, no sections."""
+    names = [b"n%d" % number for number in range(needed)]
+    strings = b"\0" + b"".join(name + b"\0" for name in names) + runpath + b"\0"
+    places = [strings.index(b"\0" + name + b"\0") + 1 for name in names]
+    count = needed + 4
+    table = 64 + 2 * 56 + 16 * count  # where the strings begin
+    tags = [(1, place) for place in places]
+    tags += [(29, len(strings) - len(runpath) - 1), (5, table), (10, len(strings)), (0, 0)]
+    dynamic = b"".join(struct.pack("<2Q", *tag) for tag in tags)
+    size = table + len(strings)
+    header = struct.pack("<16sHHIQQQIHHHHHH", MAGIC + b"\2\1\1", 3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 64, 0, 0)
+    load = struct.pack("<2I6Q", 1, 4, 0, 0, 0, size, size, 4096)
+    section = struct.pack("<2I6Q", 2, 4, 176, 176, 176, len(dynamic), len(dynamic), 8)
+    return header + load + section + dynamic + strings

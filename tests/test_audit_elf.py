@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit.elf import MAGIC, Abi, BadElfError, Elf, NotElfError, read_elf
+from audit.elf import MAGIC, MAX_STRINGS_BYTES, Abi, BadElfError, Elf, NotElfError, read_elf
+from tests.hostile import library
 
 TREES = Path(__file__).parent / "fixtures" / "elf" / "trees"
 FILES = sorted(
@@ -58,6 +59,26 @@ def test_a_program_is_read_as_its_linker_wrote_it() -> None:
 )
 def test_what_the_loader_looks_at_is_read(path: str, attribute: str, value: object) -> None:
     assert getattr(read(path), attribute) == value
+
+
+@pytest.mark.parametrize("size", [4096, 4097, 70_000, MAX_STRINGS_BYTES - 2])
+def test_a_path_list_is_read_to_its_end(size: int) -> None:
+    elf = read_elf(io.BytesIO(library(1, b"/" * size)))
+    assert (elf.needed, elf.runpath) == (("n0",), "/" * size)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        library(1, b"/" * (MAX_STRINGS_BYTES - 1)),
+        library(1, b"/" * 4 * MAX_STRINGS_BYTES),
+        library(1, b"/" * 70_000)[:-1],
+    ],
+    ids=["too-long", "far-too-long", "without-end"],
+)
+def test_strings_without_end_are_malformed(content: bytes) -> None:
+    with pytest.raises(BadElfError, match="the strings of the dynamic section have no end, or|cut short"):
+        read_elf(io.BytesIO(content))
 
 
 def test_needed_symbol_versions_are_read_by_library() -> None:

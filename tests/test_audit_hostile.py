@@ -15,6 +15,7 @@ from tests.fuzz import archives, installed
 from tests.fuzz.confined import MEMORY_BYTES, Outcome, run
 from tests.fuzz.targets import BORDER, TARGETS, feed, saved_image, seeds, tarred, zipped
 from tests.hostile import FIXTURES, elf_files, machine_libraries, mutated, regions
+from tests.packed import PACK
 
 # So many of the 20,000 and more that `python -m tests.fuzz.mutate` runs; a seed that found something is worth adding.
 MUTATIONS, SEED = 600, 2026
@@ -169,6 +170,7 @@ LINES = st.lists(
 INPUTS = {
     "zip": st.builds(zipped, FILES),
     "tar": tars(),
+    "packed": st.builds(lambda pack, tar: pack(tar), st.sampled_from([*PACK.values()]), tars()),
     "image": st.one_of(IMAGES, OCI, tars()),
     "elf": CONTENTS,
     "wheel": st.builds(lambda *texts: BORDER.join(texts), LINES, LINES, LINES),
@@ -189,7 +191,7 @@ def test_whatever_its_structure_an_input_is_judged_or_refused_in_words(target: s
 
 
 @settings(max_examples=60, deadline=None)
-@given(content=st.one_of(FILES.map(zipped), tars(), IMAGES), left=st.floats(0, 1))
+@given(content=st.one_of(FILES.map(zipped), tars(), IMAGES, INPUTS["packed"]), left=st.floats(0, 1))
 def test_an_archive_cut_anywhere_is_judged_or_refused_in_words(content: bytes, left: float) -> None:
-    for target in ("zip", "tar", "image"):
+    for target in ("zip", "tar", "packed", "image"):
         feed(target, content[: int(left * len(content))])

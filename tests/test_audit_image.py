@@ -196,14 +196,9 @@ def platforms() -> tuple[Files, list[dict[str, Any]]]:
     """An image for several platforms: the architecture says in a file which one it is."""
     files: Files = {}
     listed = [blob(files, manifest(files, tarred({"a": b"?"})), **platform("unknown", "unknown"))]
-    for system, architecture in (
-        ("windows", "amd64"),
-        ("linux", "s390x"),
-        ("linux", "amd64"),
-        ("linux", "arm64"),
-    ):
-        image = manifest(files, tarred({"which": f"{system} {architecture}".encode()}))
-        listed.append(blob(files, image, **platform(system, architecture)))
+    for pair in (("windows", "amd64"), ("linux", "s390x"), ("linux", "amd64"), ("linux", "arm64")):
+        image = manifest(files, tarred({"which": " ".join(pair).encode()}))
+        listed.append(blob(files, image, **platform(*pair)))
     return files, listed
 
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from tests.fuzz.confined import Case
 from tests.fuzz.targets import EXTENSION, PROGRAM, saved_image, tarred, with_checksums, zipped
+from tests.packed import PACK, SKIPPABLE, with_window
 
 MIB = 1 << 20
 ZEROS = bytes(MIB)
@@ -248,11 +249,20 @@ TARS: Mapping[str, tuple[Make, str]] = MappingProxyType(
         "tar-negative": (lambda: _claimed(b"\xff" * 12), "UnreadableTargetError"),
         "tar-no-number": (lambda: _claimed(b"twelve bytes"), "UnreadableTargetError"),
         "tar-cut": (lambda: tarred({"a.so": EXTENSION})[:3000], "UnreadableTargetError"),
-        "tar-gzip-cut": (
-            lambda: (packed := gzip.compress(tarred({"a.so": EXTENSION})))[: len(packed) // 2],
-            "UnreadableTargetError",
-        ),
-        "tar-gzip-bomb": (lambda: gzip.compress(ZEROS * 300, 1), "TooLargeError"),
+        **{
+            f"tar-{name}-bomb": (lambda pack=pack: pack(ZEROS * 8) * 40, "TooLargeError")  # type: ignore[misc]
+            for name, pack in PACK.items()
+        },
+        **{
+            f"tar-{name}-cut": (
+                lambda pack=pack: pack(tarred({"a.so": EXTENSION}))[:-20],
+                "UnreadableTargetError",
+            )  # type: ignore[misc]
+            for name, pack in PACK.items()
+        },
+        "tar-xz-window": (lambda: with_window(b"x", "xz", 30), "TooLargeError"),
+        "tar-zstd-window": (lambda: with_window(b"x", "zstd", 30), "TooLargeError"),
+        "tar-zstd-skipped": (lambda: SKIPPABLE * 50_000, "UnreadableTargetError"),
         "tar-pax-bomb": (
             lambda: gzip.compress((_pax(_records(MIB)) + _member("a")) * 100 + bytes(1024), 1),
             "UnreadableTargetError",
@@ -294,11 +304,11 @@ def _saved(manifest: object, **files: bytes) -> bytes:
 
 
 def _deep() -> bytes:
-    return b"[" * 200_000 + b"]" * 200_000
+    return b"[" * 200_000 + b']"Layers"' * 200_000
 
 
 def _oci(index: object, **files: bytes) -> bytes:
-    return tarred({"index.json": json.dumps(index).encode(), **files})
+    return tarred({"oci-layout": b"{}", "index.json": json.dumps(index).encode(), **files})
 
 
 _ODD_CONFIG = {
@@ -342,14 +352,21 @@ IMAGES: Mapping[str, tuple[Make, str]] = MappingProxyType(
             lambda: _saved([{"Config": 7, "Layers": [1]}]),
             "UnreadableTargetError",
         ),
-        "image-manifest-is-a-dict": (lambda: _saved({"a": 1}), "UnreadableTargetError"),
+        "image-manifest-is-a-dict": (lambda: _saved({"a": 1}), ""),
         "image-deep-json": (lambda: tarred({"manifest.json": _deep()}), "UnreadableTargetError"),
-        "image-huge-number": (lambda: tarred({"manifest.json": b"1" * 100_000}), "UnreadableTargetError"),
-        "image-no-utf-8": (lambda: tarred({"manifest.json": b"\xff\xfe\xfd"}), "UnreadableTargetError"),
+        "image-huge-number": (
+            lambda: tarred({"manifest.json": b'["Layers",' + b"1" * 100_000}),
+            "UnreadableTargetError",
+        ),
+        "image-no-utf-8": (
+            lambda: tarred({"manifest.json": b'["Layers"\xff\xfe\xfd'}),
+            "UnreadableTargetError",
+        ),
         "image-odd-config": (lambda: saved_image([{"app/prog": PROGRAM}], _ODD_CONFIG), "unresolved-needed"),
         "image-one-layer-often": (lambda: _repeated(900, 2000), "TooLargeError"),
         "image-too-many-layers": (lambda: _repeated(2000, 1), "UnreadableTargetError"),
         "image-layers-of-zeros": (lambda: _packed_layers(8, 60), "TooLargeError"),
+        "image-zstd-layers-of-zeros": (lambda: _packed_layers(8, 60, "zstd"), "TooLargeError"),
         "image-whiteouts": (
             lambda: saved_image([{"a/b": b"1", "c": b""}, dict.fromkeys(_WHITEOUTS, b"")]),
             "unsafe-name",
@@ -369,7 +386,7 @@ IMAGES: Mapping[str, tuple[Make, str]] = MappingProxyType(
         "oci-odd-index": (lambda: _oci({"manifests": [{"platform": "linux"}, 7]}), "UnreadableTargetError"),
         "oci-manifests-is-a-number": (lambda: _oci({"manifests": 7}), "UnreadableTargetError"),
         "oci-digest-leaves": (
-            lambda: _oci({"layers": [{"digest": "../../x"}], "config": {"digest": ":"}}),
+            lambda: _oci({"manifests": [{"digest": "sha256:../../etc/passwd"}]}),
             "UnreadableTargetError",
         ),
     }
@@ -381,10 +398,10 @@ def _repeated(times: int, files: int) -> bytes:
     return _saved([{"Config": "config.json", "Layers": ["l.tar"] * times}], **{"l.tar": layer})
 
 
-def _packed_layers(count: int, megabytes: int) -> bytes:
+def _packed_layers(count: int, megabytes: int, packing: str = "gzip") -> bytes:
     """Give layers of which each is harmless."""
     names = [f"{number}.tar" for number in range(count)]
-    layer = gzip.compress(tarred({"zeros": ZEROS * megabytes}), 1)
+    layer = PACK[packing](tarred({"zeros": ZEROS * megabytes}))
     return _saved([{"Config": "config.json", "Layers": names}], **dict.fromkeys(names, layer))
 
 

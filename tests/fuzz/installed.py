@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from tests.fuzz.confined import Case
 from tests.fuzz.targets import EXTENSION, METADATA, PROGRAM, WHEEL, feed, tarred, zipped
-from tests.hostile import FIXTURES, looping_hash
+from tests.hostile import FIXTURES, library, looping_hash
 
 MIB = 1 << 20
 INFO = "a-1.dist-info"
@@ -44,6 +44,15 @@ def _loader(cache: bytes, conf: bytes = b"/opt\n", **more: bytes) -> bytes:
 
 def _package_json(content: bytes) -> bytes:
     return tarred({"app/node_modules/@a/b/package.json": content, "app/node_modules/@a/b/c.node": EXTENSION})
+
+
+def _folders(form: bytes, size: int = 900_000) -> bytes:
+    """Give a path list of so many bytes, each folder another."""
+    return b":".join(form % number for number in range(size // 7))[:size]
+
+
+def _listed(count: int) -> bytes:
+    return zipped({f"lib{number}.so": library(3, _folders(b"%x")) for number in range(count)})
 
 
 def _libraries(count: int) -> bytes:
@@ -140,6 +149,11 @@ TARGETS: Mapping[str, tuple[Callable[[], bytes], str]] = MappingProxyType(
             ),
             "unresolved-needed",
         ),
+        "elf-path-list-of-one-folder.so": (lambda: library(4000, b"a:" * 500_000), "TooLargeError"),
+        "elf-path-list-of-many-folders.so": (lambda: library(4000, _folders(b"/%x")), "TooLargeError"),
+        "elf-path-list-of-tokens.so": (lambda: library(4000, b"$PLATFORM:" * 100_000), "TooLargeError"),
+        "elf-path-lists-that-are-relative.zip": (lambda: _listed(20), "unsafe-rpath|TooLargeError"),
+        "elf-path-list-too-long.so": (lambda: library(1, b"a" * 2 * MIB), "malformed-elf"),
         "elf-hash-without-end.so": (lambda: looping_hash(EXTENSION), ""),
         "elf-many-libraries.zip": (lambda: _libraries(1000), ""),
         "elf-names-steer-terminals.zip": (

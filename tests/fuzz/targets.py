@@ -22,6 +22,7 @@ from audit.readers.zips import read_zip
 from audit.tree import Entry, Tree
 from errors import Under48Error
 from tests.hostile import FIXTURES, elf_files
+from tests.packed import PACK
 
 EXTENSION = (FIXTURES / "protection/files/full.so").read_bytes()
 PROGRAM = (FIXTURES / "trees/rpath-inherited/app/prog").read_bytes()
@@ -111,6 +112,11 @@ def tar(content: bytes) -> None:
     _judged(read_tar(io.BytesIO(with_checksums(content)), "x.tar"))
 
 
+def packed(content: bytes) -> None:
+    """Audit a tar that is packed."""
+    _judged(read_tar(io.BytesIO(content), "x.tar"))
+
+
 def image(content: bytes) -> None:
     """Audit a saved image whose checksums fit."""
     _judged(read_image(io.BytesIO(with_checksums(content)), "x.tar"))
@@ -159,6 +165,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = MappingProxyType(
         "elf": elf,
         "zip": zip_,
         "tar": tar,
+        "packed": packed,
         "image": image,
         "wheel": wheel,
         "dpkg": dpkg,
@@ -206,6 +213,7 @@ _SEEDS: Mapping[str, Callable[[], Iterable[bytes]]] = MappingProxyType(
             tarred({"usr/lib/a.so": EXTENSION, "long/" * 40 + "x": b"x"}),
             tarred({"usr/lib/a.so": EXTENSION}, tarfile.GNU_FORMAT),
         ],
+        "packed": lambda: [pack(tarred({"usr/lib/a.so": EXTENSION})) for pack in PACK.values()],
         "image": lambda: [saved_image([{"app/prog": PROGRAM, "a": b"1"}, {".wh.a": b"", "b": b"2"}])],
         "wheel": lambda: [BORDER.join((METADATA, WHEEL, RECORD))],
         "dpkg": lambda: [STATUS + BORDER + b"/.\n/usr/bin/a\n"],
