@@ -14,12 +14,8 @@ import pytest
 from PIL import Image
 
 from action.classifier.formats import SUPPORTED
-<<<<<<< HEAD
-from cli.pipeline import Pipeline
-=======
 from action.classifier.request import MOST_IMAGES
-from cli.pipeline import ROOT, Pipeline
->>>>>>> part-c
+from cli.pipeline import Pipeline
 from images.activation import Status
 from images.build import Image as BuiltImage
 from images.invoker import Activation, Invoker, invoker

@@ -116,7 +116,6 @@ def test_the_lines_for_this_machine_work_as_they_are_printed(
     assert _left(engine, child.pid) == []
 
 
-<<<<<<< HEAD
 def test_as_a_background_job_it_passes_over_ctrl_c_and_ends_on_sigterm(
     engine: docker.DockerClient, image: Image, photos: dict[str, Path]
 ) -> None:
@@ -130,11 +129,6 @@ def test_as_a_background_job_it_passes_over_ctrl_c_and_ends_on_sigterm(
     assert _left(engine, child.pid) == []
 
 
-def test_a_port_that_is_taken_is_said_before_anything_is_built(engine: docker.DockerClient) -> None:
-    with _serving("--port", "99999") as (child, first):
-        _, said = child.communicate(timeout=ENDS_WITHIN_S)
-    assert (child.returncode, first) == (41, "")
-=======
 @pytest.mark.parametrize(("port", "status"), [("taken", 41), ("70000", 2), ("-1", 2)])
 def test_a_port_that_cannot_be_is_said_before_anything_is_built(
     engine: docker.DockerClient, port: str, status: int
@@ -144,7 +138,6 @@ def test_a_port_that_cannot_be_is_said_before_anything_is_built(
         with _serving("--port", named) as (child, first):
             _, said = child.communicate(timeout=ENDS_WITHIN_S)
     assert (child.returncode, first) == (status, "")
->>>>>>> part-c
     assert "--port" in said
     assert "Traceback" not in said
     assert _left(engine, child.pid) == []
