@@ -111,7 +111,8 @@ def build_image(
 
     made_from = {INPUTS_LABEL: inputs}
     # apt needs the host's way out: its proxy or mirror may be on loopback.
-    build("sources", "host", cache_only=True)
+    build("packages", "host", cache_only=True)
+    build("fetched", "host", labels=made_from, cache_only=True)
     build("compile", labels=made_from, cache_only=True)
     build("rootfs", labels=made_from, cache_only=True)
     facts = read_folder(engine, build("facts", labels=made_from), "/out")

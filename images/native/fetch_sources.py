@@ -1,4 +1,4 @@
-"""Fetches, verifies and unpacks the rows of sources.toml; runs in the `sources` stage of the image build.
+"""Fetches, verifies and unpacks the rows of sources.toml; runs in the `fetched` stage of the image build.
 
     fetch_sources.py SOURCES.toml ARCHITECTURE MIRROR_FOLDER OUTPUT_FOLDER
 
