@@ -8,6 +8,7 @@ a step gone, and makes it again.
 import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 
 import docker
@@ -65,7 +66,8 @@ def stored_images(engine: docker.DockerClient, *, ours: str = OURS) -> list[Stor
         labels = row["Labels"] or {}
         tags = tuple(_REGISTRY.sub("", tag) for tag in row["RepoTags"] or () if tag != _NAMELESS)
         if STAGE_LABEL in labels or any(tag.startswith(ours) for tag in tags):
-            images.append(_stored(engine, row["Id"], tags, labels))
+            with suppress(NotFound):  # somebody else has removed it meanwhile
+                images.append(_stored(engine, row["Id"], tags, labels))
     return images
 
 
