@@ -168,13 +168,13 @@ def _pieces(file: IO[bytes], packing: Packing, name: str) -> Iterator[bytes]:
             break
         stream, most = packing.start(), FIRST_BYTES
         while not stream.eof:
-            packed = b""
+            packed, over = b"", False
             if stream.needs_input:
                 file.seek(at)
                 packed = file.read(most)
-                at, most = at + len(packed), PACKED_BYTES
+                at, most, over = at + len(packed), PACKED_BYTES, not packed
             piece = stream.decompress(packed, PIECE_BYTES)
-            if not (packed or piece or stream.eof):
+            if over and not piece and not stream.eof:  # zlib may hold the rest of a repetition
                 raise EOFError("it ends before its end marker")
             yield piece
         at = _past_zeros(file, at - len(stream.unused_data))
