@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _K = TypeVar("_K", bound="Hashable")
 
 # A whole Debian takes some 10,000 steps; so many more are an attack on time and memory.
-MAX_STEPS = 5_000_000
+MAX_STEPS = 2_000_000
 # What is remembered of folders and names: a path list may have a hundred thousand of them, and none be there.
 MAX_KNOWN = 500_000
 # A desktop has some 6,000 ELF files; each takes about 2 ms in all.
@@ -110,6 +110,7 @@ class Linker:
         self._found: dict[tuple[str, str], str | None] = {}
         self._steps = 0
         self._read_so_far = 0
+        self._times = TIMES_ON_DISK if tree.form == "folder" else 1
 
     def elf(self, path: str) -> Elf | Broken | None:
         """Read the ELF file at `path` (without symlinks); None when it is something else."""
@@ -143,9 +144,9 @@ class Linker:
             TooLargeError: they are more than any real tree takes.
         """
         self._steps += 1
-        if self._steps > MAX_STEPS:
+        if self._steps > MAX_STEPS * self._times:
             raise TooLargeError(
-                f"{self.tree.name}: its native files need more than {MAX_STEPS:,} look-ups to resolve. "
+                f"{self.tree.name}: its native files need more than {MAX_STEPS * self._times:,} look-ups to resolve. "
                 "No real package does: it is broken or hostile."
             )
 
@@ -193,7 +194,7 @@ class Linker:
 
     def _count_elf(self, content: IO[bytes]) -> None:
         self._read_so_far += content.read(4) == MAGIC
-        most = MAX_ELF_FILES * (TIMES_ON_DISK if self.tree.form == "folder" else 1)
+        most = MAX_ELF_FILES * self._times
         if self._read_so_far > most:
             raise TooLargeError(f"{self.tree.name} has more than {most:,} ELF files: audit a part of it.")
 

@@ -77,7 +77,7 @@ def test_a_path_list_is_read_to_its_end(size: int) -> None:
     ids=["too-long", "far-too-long", "without-end"],
 )
 def test_strings_without_end_are_malformed(content: bytes) -> None:
-    with pytest.raises(BadElfError, match="the strings of the dynamic section have no end, or|cut short"):
+    with pytest.raises(BadElfError, match=r"the strings of the dynamic section have no end, or|cut short"):
         read_elf(io.BytesIO(content))
 
 

@@ -10,9 +10,11 @@ import pytest
 from audit import graph
 from audit.errors import TooLargeError
 from audit.graph import Linker, link
-from audit.loader import How
+from audit.loader import PLATFORMS, How
 from audit.readers.folder import read_folder
 from audit.tree import ImageConfig, Tree
+from tests.fuzz.targets import tree_of as tree_with
+from tests.hostile import library
 
 FIXTURES = Path(__file__).parent / "fixtures" / "elf"
 CASES: list[dict[str, Any]] = tomllib.loads((FIXTURES / "cases.toml").read_text())["case"]
@@ -87,14 +89,52 @@ def test_libraries_that_need_each_other_are_loaded_once() -> None:
 
 def test_a_tree_that_asks_for_too_much_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph, "MAX_STEPS", 3)
-    tree = tree_of(case_of("rpath-inherited"))
+    tree = replace(tree_of(case_of("rpath-inherited")), form="image")
     with pytest.raises(TooLargeError, match="more than 3 look-ups"):
         link(Linker(tree), sorted(tree.entries))
 
 
+@pytest.mark.parametrize(
+    "folders",
+    [[b"a"] * 999, [b"/%d" % number for number in range(999)], [b"$PLATFORM"] * 999],
+    ids=["the-same", "others", "dropped"],
+)
+def test_every_folder_of_a_path_list_counts_that_is_looked_into(
+    folders: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graph, "MAX_STEPS", 3000)
+    machine = PLATFORMS["x86-64", 64]._replace(platform="")
+    monkeypatch.setitem(PLATFORMS, ("x86-64", 64), machine)
+    for needed, enough in ((2, True), (4, False)):
+        linker = Linker(replace(tree_with({"/a.so": library(needed, b":".join(folders))}), form="image"))
+        if enough:
+            assert len(linker.load("/a.so").edges["/a.so"]) == needed
+        else:
+            with pytest.raises(TooLargeError, match="more than 3,000 look-ups"):
+                linker.load("/a.so")
+
+
+def test_of_a_path_list_no_more_is_looked_at_than_up_to_the_right_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(graph, "MAX_STEPS", 10)
+    content = library(1, b"/one:" + b":".join(b"/%d" % number for number in range(100_000)))
+    linker = Linker(tree_with({"/a.so": content, "/one/n0": library(0, b"")}))
+    assert [edge.path for edge in linker.load("/a.so").edges["/a.so"]] == ["/one/n0"]
+
+
+def test_no_more_is_remembered_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "MAX_KNOWN", 5)
+    linker = Linker(
+        tree_with({"/a.so": library(3, b"/1:/2:/3:/4:/5:/6:/7:/one"), "/one/n1": library(0, b"")})
+    )
+    assert [edge.path for edge in linker.load("/a.so").edges["/a.so"]] == [None, "/one/n1", None]
+    assert len(linker._folders) == 5
+
+
 def test_more_elf_files_than_any_real_target_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph, "MAX_ELF_FILES", 1)
-    linker = Linker(read_folder(FIXTURES / "trees" / "rpath-inherited"))
+    linker = Linker(replace(tree_of(case_of("rpath-inherited")), form="image"))
     first, second, *_ = (path for path in linker.tree.entries if path.endswith((".so", "prog")))
     linker.elf(first)
     with pytest.raises(TooLargeError, match="more than 1 ELF files"):

@@ -48,7 +48,11 @@ class Written(io.BytesIO):
 
 
 @pytest.mark.parametrize("packing", PACK)
-@pytest.mark.parametrize("content", [PLAIN, b"", bytes(3 << 20)], ids=["tar", "empty", "zeros"])
+@pytest.mark.parametrize(
+    "content",
+    [PLAIN, b"", bytes(3 << 20), bytes(3 << 20) + NOISE, (NOISE[:3000] + bytes(1 << 20)) * 5],
+    ids=["tar", "empty", "zeros", "zeros-first", "by-turns"],
+)
 def test_each_packing_gives_what_was_packed(packing: str, content: bytes) -> None:
     packed, out = PACK[packing](content), io.BytesIO()
     how = packing_of(packed)
@@ -114,7 +118,7 @@ def test_what_is_cut_short_at_every_64th_byte_is_refused_in_words(packing: str, 
 def test_a_second_stream_that_is_damaged_or_cut_short_is_refused(packing: str, back: int) -> None:
     packed = PACK[packing](PLAIN)
     harm = len(packed) - back
-    flipped = packed[:harm] + bytes([packed[harm] ^ 1]) + packed[harm + 1 :]
+    flipped = packed[:harm] + bytes([packed[harm] ^ 0xFF]) + packed[harm + 1 :]
     with pytest.raises(UnreadableTargetError, match="cannot unpack x"):
         unpacked(io.BytesIO(packed + packed[:harm]), "x")
     if packing != "zstd":  # zstd.compress writes no checksum, as zstd(1) would

@@ -15,11 +15,6 @@ from audit.errors import TooLargeError
 from audit.readers.builder import most_from
 from audit.readers.inflate import GZIP, InflateError, inflater
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -36,7 +31,7 @@ _XZ_BESIDES = 1 << 20  # what liblzma takes in addition
 MAX_STREAMS = 1_000_000
 
 # What is raised on what is damaged or cut short; bzip2's is OSError.
-DAMAGE = (InflateError, lzma.LZMAError, zstd.ZstdError, EOFError, ValueError, OSError)
+DAMAGE = (InflateError, lzma.LZMAError, EOFError, ValueError, OSError)
 _TOO_MUCH_MEMORY = ("Memory usage limit exceeded", "requires too much memory")
 
 
@@ -82,6 +77,37 @@ class _Gzip:
         return bytes(self._inflater.unused_data)
 
 
+class _Zstd:
+    """One frame, with ValueError for what is damaged or asks for too much memory."""
+
+    def __init__(self) -> None:
+        # Imported late: the closure command runs in build stages, where backports.zstd is not installed.
+        if sys.version_info >= (3, 14):
+            from compression import zstd  # noqa: PLC0415
+        else:
+            from backports import zstd  # noqa: PLC0415
+        self._error = zstd.ZstdError
+        self._frame = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG})
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        try:
+            return self._frame.decompress(data, max_length)
+        except self._error as error:
+            raise ValueError(str(error)) from error
+
+    @property
+    def eof(self) -> bool:
+        return self._frame.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return self._frame.needs_input
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._frame.unused_data
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packing:
     """One way to pack: how a stream begins, what unpacks it, and whether its program ignores what follows the last."""
@@ -110,9 +136,7 @@ PACKINGS = (
     Packing(
         name="zstd",
         magic=re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),  # a frame, or one to be skipped
-        start=partial(
-            zstd.ZstdDecompressor, options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG}
-        ),
+        start=_Zstd,
         ignores_rest=False,
     ),
 )
@@ -130,7 +154,7 @@ def unpack(file: IO[bytes], packing: Packing, out: IO[bytes], limit: int, name: 
 
     Raises:
         TooLargeError: it is more than that, or takes too much memory.
-        EOFError, InflateError, LZMAError, ZstdError, ValueError, OSError: it is damaged or cut short.
+        EOFError, InflateError, LZMAError, ValueError, OSError: it is damaged or cut short.
     """
     counted = False
     try:
@@ -140,7 +164,7 @@ def unpack(file: IO[bytes], packing: Packing, out: IO[bytes], limit: int, name: 
                     pass  # too much is raised here
                 counted = True
             out.write(piece)
-    except (lzma.LZMAError, zstd.ZstdError) as error:
+    except (lzma.LZMAError, ValueError) as error:
         if not any(words in str(error) for words in _TOO_MUCH_MEMORY):
             raise
         raise TooLargeError(
@@ -168,13 +192,13 @@ def _pieces(file: IO[bytes], packing: Packing, name: str) -> Iterator[bytes]:
             break
         stream, most = packing.start(), FIRST_BYTES
         while not stream.eof:
-            packed = b""
+            packed, over = b"", False
             if stream.needs_input:
                 file.seek(at)
                 packed = file.read(most)
-                at, most = at + len(packed), PACKED_BYTES
+                at, most, over = at + len(packed), PACKED_BYTES, not packed
             piece = stream.decompress(packed, PIECE_BYTES)
-            if not (packed or piece or stream.eof):
+            if over and not piece and not stream.eof:  # zlib may hold the rest of a repetition
                 raise EOFError("it ends before its end marker")
             yield piece
         at = _past_zeros(file, at - len(stream.unused_data))

@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -242,6 +243,14 @@ def _long_names(size: int, count: int) -> bytes:
     return gzip.compress((name + _member("a")) * count + bytes(1024), 1)
 
 
+def _bomb(pack: Callable[[bytes], bytes]) -> bytes:
+    return pack(ZEROS * 8) * 40
+
+
+def _cut(pack: Callable[[bytes], bytes]) -> bytes:
+    return pack(tarred({"a.so": EXTENSION}))[:-20]
+
+
 TARS: Mapping[str, tuple[Make, str]] = MappingProxyType(
     {
         "tar-claims-8-gib": (lambda: _claimed(b"77777777777\0"), "UnreadableTargetError"),
@@ -249,17 +258,8 @@ TARS: Mapping[str, tuple[Make, str]] = MappingProxyType(
         "tar-negative": (lambda: _claimed(b"\xff" * 12), "UnreadableTargetError"),
         "tar-no-number": (lambda: _claimed(b"twelve bytes"), "UnreadableTargetError"),
         "tar-cut": (lambda: tarred({"a.so": EXTENSION})[:3000], "UnreadableTargetError"),
-        **{
-            f"tar-{name}-bomb": (lambda pack=pack: pack(ZEROS * 8) * 40, "TooLargeError")  # type: ignore[misc]
-            for name, pack in PACK.items()
-        },
-        **{
-            f"tar-{name}-cut": (
-                lambda pack=pack: pack(tarred({"a.so": EXTENSION}))[:-20],
-                "UnreadableTargetError",
-            )  # type: ignore[misc]
-            for name, pack in PACK.items()
-        },
+        **{f"tar-{name}-bomb": (partial(_bomb, pack), "TooLargeError") for name, pack in PACK.items()},
+        **{f"tar-{name}-cut": (partial(_cut, pack), "UnreadableTargetError") for name, pack in PACK.items()},
         "tar-xz-window": (lambda: with_window(b"x", "xz", 30), "TooLargeError"),
         "tar-zstd-window": (lambda: with_window(b"x", "zstd", 30), "TooLargeError"),
         "tar-zstd-skipped": (lambda: SKIPPABLE * 50_000, "UnreadableTargetError"),
