@@ -40,9 +40,8 @@ _MISLEADING = (
 )
 
 _LINE = re.compile(r"#(\d+) (.*)")
-_STEP = re.compile(
-    r"\[(?:\S+ +)?(\d+)/(\d+)\] (.*)"
-)  # "[compile 3/7] RUN …"; what has no number is BuildKit's own
+# "[compile 3/7] RUN …"; what has no number is BuildKit's own.
+_STEP = re.compile(r"\[(?:\S+ +)?(\d+)/(\d+)\] (.*)")
 _OUTPUT = re.compile(r"\d+\.\d+ ?(.*)")  # what a step prints comes with the seconds since it began
 _ERROR = re.compile(r"ERROR: (.*)")
 _END = re.compile(r"(DONE \d+\.\d+s|CACHED)$")

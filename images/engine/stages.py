@@ -36,7 +36,7 @@ def build_stage(
     There is none of a stage that is built for the cache alone, where the builder has a cache of its own.
 
     `context` names files as the Dockerfile sees them; a value is the file's bytes, a file, or a folder that
-    goes in whole under that name. Ctrl-C stops the work in the engine too.
+    goes in whole under that name. Ctrl-C stops the work in the engine too; Podman's ends with the step it is in.
 
     Raises:
         BuildFailed: with the failing step and the end of its output.
@@ -47,7 +47,8 @@ def build_stage(
             stage = replace(stage, network="host")
     else:
         build = classic.build
-        context = {**context, stage.dockerfile: _STEP_NETWORK.sub(rb"\1", _dockerfile(context, stage))}
+        if stage.dockerfile in context:
+            context = {**context, stage.dockerfile: _STEP_NETWORK.sub(rb"\1", _dockerfile(context, stage))}
     with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as archive:
         write_context(context, archive)
         archive.seek(0)
