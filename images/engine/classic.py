@@ -70,7 +70,7 @@ def _message(response: requests.Response) -> str:
     try:
         return str(response.json()["message"])
     except (ValueError, KeyError, TypeError):
-        return f"{response.status_code} {response.text.strip()}"
+        return response.text.strip() or f"status {response.status_code}, without a reason"
 
 
 def _events(response: requests.Response) -> Iterator[dict[str, Any]]:
