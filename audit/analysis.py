@@ -21,6 +21,7 @@ from audit.graph import Broken, Graph, Linker, link
 from audit.hardening import hardening_of
 from audit.hosts import Reach, pythons, reach
 from audit.leftovers import leftovers
+from audit.linked import Linked
 from audit.links import bad_links
 from audit.loader import PLATFORMS
 from audit.missing import missing_symbols
@@ -63,27 +64,52 @@ SAMPLE = 25
 class Analysis:
     """What is known of a target. Paths are those of `tree`, in which a package lies at `at` of its runtime.
 
-    `elves` and `broken` are the target's own files; `graph` may lead on into the runtime's. `companions` are
-    files of debug information, `platforms` are ELF files for others than the expected one, beside theirs.
+    `linked` are its native files, resolved; the other maps hold the target's own files, too. `companions` are files of
+    debug information, `platforms` are ELF files for others than the expected one, beside theirs.
     """
 
     target: Tree
     runtime: Tree | None
-    tree: Tree
-    at: str
-    elves: Mapping[str, Elf]
+    linked: Linked
     companions: Mapping[str, Elf]
     platforms: Mapping[str, Elf]
     broken: Mapping[str, Broken]
     sections: Mapping[str, tuple[Section, ...]]
-    graph: Graph
-    expected: Abi | None
     sizes: Sizes
     budgets: tuple[Budget, ...]
-    linker: Linker = field(compare=False, repr=False)
     config: Config = field(default_factory=Config)
     observation: Observation | None = None
     usual_runtime: str = ""
+
+    @property
+    def tree(self) -> Tree:
+        """The target, in its runtime where there is one."""
+        return self.linked.tree
+
+    @property
+    def at(self) -> str:
+        """Where the target lies in `tree`."""
+        return self.linked.at
+
+    @property
+    def elves(self) -> Mapping[str, Elf]:
+        """The target's own ELF files, as far as a loader takes them."""
+        return self.linked.elves
+
+    @property
+    def graph(self) -> Graph:
+        """Every load of them."""
+        return self.linked.graph
+
+    @property
+    def expected(self) -> Abi | None:
+        """The ABI of the system that the target runs in."""
+        return self.linked.expected
+
+    @property
+    def linker(self) -> Linker:
+        """What has read and resolved them."""
+        return self.linked.linker
 
     @cached_property
     def python(self) -> Python:
@@ -139,7 +165,7 @@ class Analysis:
     @cached_property
     def reach(self) -> Reach:
         """What the entry points of the target reach."""
-        return reach(self)
+        return reach(self.linked, modules=self.bindings.modules, notes=self.notes)
 
     @cached_property
     def left_to_system(self) -> LeftToSystem | None:
@@ -266,22 +292,26 @@ def analyse(  # noqa: PLR0913 - everything that a target is asked, by name
     parts = roles(elves, sections, expected)
     wanted = compress or any(row.packed for row in config.budgets)
     measured = sizes(tree, own, at, packed_sizes(tree, own) if wanted else None)
+    linked = Linked(
+        tree=tree,
+        at=at,
+        own=tuple(file.path for file in measured.files),
+        elves=parts.loaded,
+        graph=link(linker, parts.loaded),
+        expected=expected,
+        linker=linker,
+    )
     return Analysis(
         target=target,
         runtime=runtime,
-        tree=tree,
-        at=at,
-        elves=parts.loaded,
+        linked=linked,
         companions=parts.companions,
         platforms=parts.platforms,
         broken=broken,
         sections=sections,
-        graph=link(linker, parts.loaded),
-        expected=expected,
         sizes=measured,
         budgets=budgets(target, measured, config, limit, at),
         config=config,
-        linker=linker,
         observation=observation,
         usual_runtime=usual_runtime,
     )

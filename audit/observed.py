@@ -206,7 +206,9 @@ class _Needs:
 
     def roots(self, paths: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Give those that no other of `paths` needs or names, each with what it does; of a circle, the first."""
-        for path, by in named_libraries(self._analysis, paths, paths).items():
+        for path, by in named_libraries(
+            self._analysis.linked, paths, paths, notes=self._analysis.notes
+        ).items():
             self._below[by].add(path)
         seen: set[str] = set()
         firsts = [path for path in paths if _walk((path,), self._below, seen)]

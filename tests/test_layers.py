@@ -22,10 +22,7 @@ PACKAGES = (
 
 # Being cut, edge by edge: `audit.analysis` is to know the others, and none of them it.
 KNOWN = {
-    frozenset(
-        f"audit.{name}"
-        for name in ("analysis", "cuts", "hosts", "missing", "named", "observed", "python", "system")
-    )
+    frozenset(f"audit.{name}" for name in ("analysis", "cuts", "missing", "observed", "python", "system"))
 }
 
 
