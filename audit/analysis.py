@@ -19,7 +19,7 @@ from audit.elf import Abi, Elf
 from audit.errors import AuditError
 from audit.graph import Broken, Graph, Linker, link
 from audit.hardening import hardening_of
-from audit.hosts import Reach, pythons, reach
+from audit.hosts import Hosts, Reach, hosts_of, reach
 from audit.leftovers import leftovers
 from audit.linked import Linked
 from audit.links import bad_links
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from audit.binding import Bindings
     from audit.cut import CutPlan
     from audit.duplicates import Duplicates
-    from audit.graph import Edge, Load
+    from audit.graph import Edge
     from audit.hardening import Hardening
     from audit.leftovers import Leftover
     from audit.links import BadLink
@@ -122,45 +122,18 @@ class Analysis:
     @cached_property
     def bindings(self) -> Bindings:
         """The symbols of all files of the graph, bound to each other; those of the Pythons of the runtime too."""
-        return bind(self.linker, self.graph.loads, self.hosts)
+        return bind(self.linker, self.graph.loads, self.hosts.every)
 
     @cached_property
     def missing_symbols(self) -> tuple[Missing, ...]:
         """The symbols of the target's files that nothing in their load defines; see `audit.missing`."""
-        return tuple(missing_symbols(self))
+        unknown = self.left_to_system is not None and not self.hosts.pythons
+        return tuple(missing_symbols(self.linked, self.bindings, self.hosts, unknown_python=unknown))
 
     @cached_property
-    def hosts(self) -> tuple[Load, ...]:
+    def hosts(self) -> Hosts:
         """The processes that may load plugins: the programs of the target, and the Pythons of its runtime."""
-        own = [
-            load for load in self.graph.loads if load.root in self.elves and self.elves[load.root].is_program
-        ]
-        others = [path for path in self.pythons if path not in self.elves]
-        return (*own, *map(self.linker.load, others or self._of_every_python))
-
-    @cached_property
-    def python_hosts(self) -> tuple[Load, ...]:
-        """Those of them that import extension modules: Pythons, programs with a libpython, what all Pythons load."""
-        known = {*self.pythons, *self._of_every_python}
-        return tuple(
-            host
-            for host in self.hosts
-            if host.root in known or any("/libpython" in path for path in host.edges)
-        )
-
-    @cached_property
-    def pythons(self) -> tuple[str, ...]:
-        """The programs of the tree that are a Python."""
-        return tuple(pythons(self.linker))
-
-    @cached_property
-    def _of_every_python(self) -> tuple[str, ...]:
-        """The mathematical library, which every Python loads with the C library, where the tree has no Python."""
-        if self.pythons or self.expected is None:
-            return ()
-        places = (f"{folder}/libm.so.6" for folder in self.linker.loader(self.expected).default)
-        found = (self.tree.resolve(place) for place in places)
-        return tuple({path: None for path in found if path is not None})
+        return hosts_of(self.linked)
 
     @cached_property
     def reach(self) -> Reach:

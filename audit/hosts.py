@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
-    from audit.graph import Edge, Linker
+    from audit.graph import Edge, Linker, Load
     from audit.linked import Linked
     from audit.notes import Notes
 
@@ -38,6 +38,18 @@ _STARTERS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hosts:
+    """The processes that may load plugins; `python` are those of `every` that import extension modules.
+
+    `pythons` are the programs of the tree that are a Python.
+    """
+
+    every: tuple[Load, ...]
+    python: tuple[Load, ...]
+    pythons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
     """Libraries of the target by what leads to them; `entries` are where it was started from.
 
@@ -50,6 +62,39 @@ class Reach:
     dlopen: Mapping[str, str]
     idle: Mapping[str, str]
     unreached: tuple[str, ...]
+
+
+def hosts_of(linked: Linked) -> Hosts:
+    """Give the programs of the target and the Pythons of its runtime.
+
+    Where the tree has no Python, the mathematical library stands for one: every Python loads it with the C library.
+    Programs with a libpython import extension modules as well.
+    """
+    programs = [load for load in linked.graph.loads if _is_program(linked, load.root)]
+    found = pythons(linked.linker)
+    instead = () if found else _of_every_python(linked)
+    others = [path for path in found if path not in linked.elves]
+    every = (*programs, *map(linked.linker.load, others or instead))
+    known = {*found, *instead}
+    return Hosts(
+        every=every,
+        python=tuple(
+            host for host in every if host.root in known or any("/libpython" in path for path in host.edges)
+        ),
+        pythons=tuple(found),
+    )
+
+
+def _is_program(linked: Linked, path: str) -> bool:
+    return path in linked.elves and linked.elves[path].is_program
+
+
+def _of_every_python(linked: Linked) -> tuple[str, ...]:
+    if linked.expected is None:
+        return ()
+    places = (f"{folder}/libm.so.6" for folder in linked.linker.loader(linked.expected).default)
+    found = (linked.tree.resolve(place) for place in places)
+    return tuple({path: None for path in found if path is not None})
 
 
 def pythons(linker: Linker) -> list[str]:

@@ -149,7 +149,7 @@ def observed(analysis: Analysis, observation: Observation) -> Observed:
     tree = analysis.tree
     real = {path: tree.resolve(path) for path in observation.paths}
     mapped = frozenset(path for path in real.values() if path is not None and path in analysis.elves)
-    started = {path for load in analysis.hosts for path in load.edges}
+    started = {path for load in analysis.hosts.every for path in load.edges}
     later = sorted(path for path in mapped - started if not analysis.elves[path].is_program)
     imported = [path for path in later if path in analysis.bindings.modules]
     names = {**analysis.reach.idle, **analysis.reach.dlopen}
@@ -196,7 +196,7 @@ class _Needs:
 
     def of_programs(self) -> Iterator[str]:
         """List the names of what a mapped file of a program's closure needs and the loader does not find."""
-        for load in self._analysis.hosts:
+        for load in self._analysis.hosts.every:
             for path in load.edges.keys() & self._mapped:
                 yield from self._names(load.edges[path])
 
