@@ -157,7 +157,16 @@ class Analysis:
     @cached_property
     def observed(self) -> Observed | None:
         """What a running container had mapped, held against the target; None where nothing was observed."""
-        return observed(self, self.observation) if self.observation is not None else None
+        if self.observation is None:
+            return None
+        return observed(
+            self.linked,
+            self.observation,
+            modules=self.bindings.modules,
+            hosts=self.hosts.every,
+            reach=self.reach,
+            notes=self.notes,
+        )
 
     @property
     def unreached(self) -> tuple[str, ...]:
