@@ -117,7 +117,7 @@ class Analysis:
         # Imported late: the closure command runs in build stages, where packaging is not installed.
         from audit.python import python_of  # noqa: PLC0415
 
-        return python_of(self)
+        return python_of(self.linked, self.target, self.sizes.files)
 
     @cached_property
     def bindings(self) -> Bindings:
