@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ from audit.sizes import Sizes, folder_sizes, sizes
 from audit.strip import strippable_of
 from audit.system import left_to_system
 from audit.tree import inside
+from audit.usual_image import usual_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -143,7 +144,12 @@ class Analysis:
     @cached_property
     def left_to_system(self) -> LeftToSystem | None:
         """What a package without a runtime leaves to the system it will run in; None where a system is known."""
-        return left_to_system(self)
+        if self.runtime is not None or self.target.form == "image":
+            return None
+        left = left_to_system(self.linked)
+        if left is None:
+            return None
+        return replace(left, likely=self.usual_runtime or usual_image(self.python, left.users))
 
     @property
     def unresolved(self) -> Iterator[tuple[str, Edge]]:

@@ -21,7 +21,7 @@ PACKAGES = (
 
 
 # Being cut, edge by edge: `audit.analysis` is to know the others, and none of them it.
-KNOWN = {frozenset(f"audit.{name}" for name in ("analysis", "cuts", "system"))}
+KNOWN = {frozenset(f"audit.{name}" for name in ("analysis", "cuts"))}
 
 
 def modules(root: Path, packages: tuple[str, ...]) -> dict[str, Path]:
