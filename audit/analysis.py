@@ -230,7 +230,16 @@ class Analysis:
     @cached_property
     def cut_plans(self) -> tuple[CutPlan, ...]:
         """How to make each budget fit that is over."""
-        return cut_plans(self, self.unreached)
+        return cut_plans(
+            self.budgets,
+            self.sizes.files,
+            at=self.at,
+            name=self.target.name,
+            unreachable=self.unreached,
+            leftovers=self.leftovers,
+            duplicates=self.duplicates,
+            strippable=self.strippable,
+        )
 
 
 def analyse(  # noqa: PLR0913 - everything that a target is asked, by name
