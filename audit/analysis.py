@@ -195,7 +195,7 @@ class Analysis:
     @cached_property
     def hardening(self) -> Mapping[str, Hardening]:
         """What protects each program and library of the target."""
-        return hardening_of(self.elves, self.bindings)
+        return hardening_of(self.elves, self.bindings.taken, self.bindings.offers)
 
     @cached_property
     def notes(self) -> Mapping[str, Notes]:
