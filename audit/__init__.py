@@ -30,7 +30,7 @@ from audit.readers.target import read
 from audit.readers.tars import read_tar
 from audit.readers.zips import read_zip
 from audit.report import Judged, as_json
-from audit.rules import RULES, Finding, Rule, Severity, check, exit_status, judged
+from audit.rules import RULES, THRESHOLDS, Finding, Rule, Severity, check, exit_status, judged
 from audit.sarif import as_sarif
 from audit.tree import Tree
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_OBSERVATION_BYTES",
     "RULES",
+    "THRESHOLDS",
     "Analysis",
     "AuditError",
     "Baseline",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -19,8 +19,9 @@ from audit.elf import Abi, Elf
 from audit.errors import AuditError
 from audit.graph import Broken, Graph, Linker, link
 from audit.hardening import hardening_of
-from audit.hosts import Reach, pythons, reach
+from audit.hosts import Hosts, Reach, hosts_of, reach
 from audit.leftovers import leftovers
+from audit.linked import Linked
 from audit.links import bad_links
 from audit.loader import PLATFORMS
 from audit.missing import missing_symbols
@@ -33,6 +34,7 @@ from audit.sizes import Sizes, folder_sizes, sizes
 from audit.strip import strippable_of
 from audit.system import left_to_system
 from audit.tree import inside
+from audit.usual_image import usual_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from audit.binding import Bindings
     from audit.cut import CutPlan
     from audit.duplicates import Duplicates
-    from audit.graph import Edge, Load
+    from audit.graph import Edge
     from audit.hardening import Hardening
     from audit.leftovers import Leftover
     from audit.links import BadLink
@@ -63,27 +65,52 @@ SAMPLE = 25
 class Analysis:
     """What is known of a target. Paths are those of `tree`, in which a package lies at `at` of its runtime.
 
-    `elves` and `broken` are the target's own files; `graph` may lead on into the runtime's. `companions` are
-    files of debug information, `platforms` are ELF files for others than the expected one, beside theirs.
+    `linked` are its native files, resolved; the other maps hold the target's own files, too. `companions` are files of
+    debug information, `platforms` are ELF files for others than the expected one, beside theirs.
     """
 
     target: Tree
     runtime: Tree | None
-    tree: Tree
-    at: str
-    elves: Mapping[str, Elf]
+    linked: Linked
     companions: Mapping[str, Elf]
     platforms: Mapping[str, Elf]
     broken: Mapping[str, Broken]
     sections: Mapping[str, tuple[Section, ...]]
-    graph: Graph
-    expected: Abi | None
     sizes: Sizes
     budgets: tuple[Budget, ...]
-    linker: Linker = field(compare=False, repr=False)
     config: Config = field(default_factory=Config)
     observation: Observation | None = None
     usual_runtime: str = ""
+
+    @property
+    def tree(self) -> Tree:
+        """The target, in its runtime where there is one."""
+        return self.linked.tree
+
+    @property
+    def at(self) -> str:
+        """Where the target lies in `tree`."""
+        return self.linked.at
+
+    @property
+    def elves(self) -> Mapping[str, Elf]:
+        """The target's own ELF files, as far as a loader takes them."""
+        return self.linked.elves
+
+    @property
+    def graph(self) -> Graph:
+        """Every load of them."""
+        return self.linked.graph
+
+    @property
+    def expected(self) -> Abi | None:
+        """The ABI of the system that the target runs in."""
+        return self.linked.expected
+
+    @property
+    def linker(self) -> Linker:
+        """What has read and resolved them."""
+        return self.linked.linker
 
     @cached_property
     def python(self) -> Python:
@@ -91,60 +118,38 @@ class Analysis:
         # Imported late: the closure command runs in build stages, where packaging is not installed.
         from audit.python import python_of  # noqa: PLC0415
 
-        return python_of(self)
+        return python_of(self.linked, self.target, self.sizes.files)
 
     @cached_property
     def bindings(self) -> Bindings:
         """The symbols of all files of the graph, bound to each other; those of the Pythons of the runtime too."""
-        return bind(self.linker, self.graph.loads, self.hosts)
+        return bind(self.linker, self.graph.loads, self.hosts.every)
 
     @cached_property
     def missing_symbols(self) -> tuple[Missing, ...]:
         """The symbols of the target's files that nothing in their load defines; see `audit.missing`."""
-        return tuple(missing_symbols(self))
+        unknown = self.left_to_system is not None and not self.hosts.pythons
+        return tuple(missing_symbols(self.linked, self.bindings, self.hosts, unknown_python=unknown))
 
     @cached_property
-    def hosts(self) -> tuple[Load, ...]:
+    def hosts(self) -> Hosts:
         """The processes that may load plugins: the programs of the target, and the Pythons of its runtime."""
-        own = [
-            load for load in self.graph.loads if load.root in self.elves and self.elves[load.root].is_program
-        ]
-        others = [path for path in self.pythons if path not in self.elves]
-        return (*own, *map(self.linker.load, others or self._of_every_python))
-
-    @cached_property
-    def python_hosts(self) -> tuple[Load, ...]:
-        """Those of them that import extension modules: Pythons, programs with a libpython, what all Pythons load."""
-        known = {*self.pythons, *self._of_every_python}
-        return tuple(
-            host
-            for host in self.hosts
-            if host.root in known or any("/libpython" in path for path in host.edges)
-        )
-
-    @cached_property
-    def pythons(self) -> tuple[str, ...]:
-        """The programs of the tree that are a Python."""
-        return tuple(pythons(self.linker))
-
-    @cached_property
-    def _of_every_python(self) -> tuple[str, ...]:
-        """The mathematical library, which every Python loads with the C library, where the tree has no Python."""
-        if self.pythons or self.expected is None:
-            return ()
-        places = (f"{folder}/libm.so.6" for folder in self.linker.loader(self.expected).default)
-        found = (self.tree.resolve(place) for place in places)
-        return tuple({path: None for path in found if path is not None})
+        return hosts_of(self.linked)
 
     @cached_property
     def reach(self) -> Reach:
         """What the entry points of the target reach."""
-        return reach(self)
+        return reach(self.linked, modules=self.bindings.modules, notes=self.notes)
 
     @cached_property
     def left_to_system(self) -> LeftToSystem | None:
         """What a package without a runtime leaves to the system it will run in; None where a system is known."""
-        return left_to_system(self)
+        if self.runtime is not None or self.target.form == "image":
+            return None
+        left = left_to_system(self.linked)
+        if left is None:
+            return None
+        return replace(left, likely=self.usual_runtime or usual_image(self.python, left.users))
 
     @property
     def unresolved(self) -> Iterator[tuple[str, Edge]]:
@@ -158,7 +163,16 @@ class Analysis:
     @cached_property
     def observed(self) -> Observed | None:
         """What a running container had mapped, held against the target; None where nothing was observed."""
-        return observed(self, self.observation) if self.observation is not None else None
+        if self.observation is None:
+            return None
+        return observed(
+            self.linked,
+            self.observation,
+            modules=self.bindings.modules,
+            hosts=self.hosts.every,
+            reach=self.reach,
+            notes=self.notes,
+        )
 
     @property
     def unreached(self) -> tuple[str, ...]:
@@ -181,7 +195,7 @@ class Analysis:
     @cached_property
     def hardening(self) -> Mapping[str, Hardening]:
         """What protects each program and library of the target."""
-        return hardening_of(self.elves, self.bindings)
+        return hardening_of(self.elves, self.bindings.taken, self.bindings.offers)
 
     @cached_property
     def notes(self) -> Mapping[str, Notes]:
@@ -216,7 +230,16 @@ class Analysis:
     @cached_property
     def cut_plans(self) -> tuple[CutPlan, ...]:
         """How to make each budget fit that is over."""
-        return cut_plans(self, self.unreached)
+        return cut_plans(
+            self.budgets,
+            self.sizes.files,
+            at=self.at,
+            name=self.target.name,
+            unreachable=self.unreached,
+            leftovers=self.leftovers,
+            duplicates=self.duplicates,
+            strippable=self.strippable,
+        )
 
 
 def analyse(  # noqa: PLR0913 - everything that a target is asked, by name
@@ -266,22 +289,26 @@ def analyse(  # noqa: PLR0913 - everything that a target is asked, by name
     parts = roles(elves, sections, expected)
     wanted = compress or any(row.packed for row in config.budgets)
     measured = sizes(tree, own, at, packed_sizes(tree, own) if wanted else None)
+    linked = Linked(
+        tree=tree,
+        at=at,
+        own=tuple(file.path for file in measured.files),
+        elves=parts.loaded,
+        graph=link(linker, parts.loaded),
+        expected=expected,
+        linker=linker,
+    )
     return Analysis(
         target=target,
         runtime=runtime,
-        tree=tree,
-        at=at,
-        elves=parts.loaded,
+        linked=linked,
         companions=parts.companions,
         platforms=parts.platforms,
         broken=broken,
         sections=sections,
-        graph=link(linker, parts.loaded),
-        expected=expected,
         sizes=measured,
         budgets=budgets(target, measured, config, limit, at),
         config=config,
-        linker=linker,
         observation=observation,
         usual_runtime=usual_runtime,
     )

@@ -26,7 +26,7 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from audit.errors import ConfigError
 from audit.globs import glob_expression
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
 
-    from audit.rules.rule import Rule
+# The thresholds of each rule that a file may name, with their defaults.
+Thresholds: TypeAlias = "Mapping[str, Mapping[str, float]]"
 
 Scope = Literal["whole", "package", "files", "layer"]
 SCOPES: tuple[Scope, ...] = ("whole", "package", "files", "layer")
@@ -110,7 +111,7 @@ class Config:
         return int(row.thresholds.get("level", 1))
 
 
-def load_config(path: str | os.PathLike[str], rules: Iterable[Rule], today: dt.date) -> Config:
+def load_config(path: str | os.PathLike[str], rules: Thresholds, today: dt.date) -> Config:
     """Read the audit.toml at `path`; see `parse_config`.
 
     Raises:
@@ -125,13 +126,14 @@ def load_config(path: str | os.PathLike[str], rules: Iterable[Rule], today: dt.d
         raise ConfigError(f"{path} is no UTF-8 text: save it again as UTF-8.") from error
 
 
-def parse_config(text: str, name: str, rules: Iterable[Rule], today: dt.date) -> Config:
-    """Give the values of an audit.toml; `name` is what error texts call it, `rules` are those it may name.
+def parse_config(text: str, name: str, rules: Thresholds, today: dt.date) -> Config:
+    """Give the values of an audit.toml; `name` is what error texts call it.
+
+    `rules` are those it may name, with their thresholds.
 
     Raises:
         ConfigError: it is no TOML, has an unknown key, an unknown rule, or a value that makes no sense.
     """
-    known = {rule.key: rule for rule in rules}
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError, as a number too long is
@@ -148,9 +150,9 @@ def parse_config(text: str, name: str, rules: Iterable[Rule], today: dt.date) ->
     return Config(
         platforms=tuple(platforms),
         parameters=parameters,
-        rules={key: _rule(key, row, known, f"{name}: [rule.{key}]") for key, row in rows.items()},
+        rules={key: _rule(key, row, rules, f"{name}: [rule.{key}]") for key, row in rows.items()},
         budgets=tuple(_budget(row, where) for row, where in _rows(document, "budget", name)),
-        waivers=tuple(_waiver(row, known, where) for row, where in _rows(document, "waiver", name)),
+        waivers=tuple(_waiver(row, rules, where) for row, where in _rows(document, "waiver", name)),
         today=today,
     )
 
@@ -162,11 +164,11 @@ def byte_count(text: str) -> int | None:
     return round(float(match[1]) * unit) if match and unit else None
 
 
-def _rule(key: str, row: object, known: Mapping[str, Rule], where: str) -> RuleRow:
-    rule = _known(key, known, where)
+def _rule(key: str, row: object, rules: Thresholds, where: str) -> RuleRow:
+    _check_known(key, rules, where)
     if not isinstance(row, dict):
         raise ConfigError(f"{where} is a table of settings, such as severity.")
-    _only(row, ("severity", *rule.config), where)
+    _only(row, ("severity", *rules[key]), where)
     severity = row.get("severity", "")
     if "severity" in row and severity not in SEVERITIES:
         raise ConfigError(f"{where}: severity is {severity!r}; choose one of {', '.join(SEVERITIES)}.")
@@ -205,9 +207,10 @@ def _budget(row: Mapping[str, Any], where: str) -> BudgetRow:
     return BudgetRow(scope=scope, name=name, bytes=size, share=share, base=base, packed=packed, reason=reason)
 
 
-def _waiver(row: Mapping[str, Any], known: Mapping[str, Rule], where: str) -> Waiver:
+def _waiver(row: Mapping[str, Any], rules: Thresholds, where: str) -> Waiver:
     _only(row, ("rule", "subject", "reason", "until"), where)
-    rule = _known(str(row.get("rule", "")), known, where)
+    rule = str(row.get("rule", ""))
+    _check_known(rule, rules, where)
     subject = row.get("subject", "**")
     if not isinstance(subject, str):
         raise ConfigError(f"{where}: subject is {subject!r}, and a glob is needed.")
@@ -215,7 +218,7 @@ def _waiver(row: Mapping[str, Any], known: Mapping[str, Rule], where: str) -> Wa
     until = row.get("until")
     if not isinstance(until, dt.date) or isinstance(until, dt.datetime):
         raise ConfigError(f"{where}: name its last day, such as until = 2027-03-31.")
-    return Waiver(rule=rule.key, subject=subject, reason=_reason(row, where), until=until)
+    return Waiver(rule=rule, subject=subject, reason=_reason(row, where), until=until)
 
 
 def _rows(document: Mapping[str, Any], key: str, name: str) -> list[tuple[Mapping[str, Any], str]]:
@@ -232,10 +235,9 @@ def _only(row: Mapping[str, object], keys: Iterable[str], where: str) -> None:
             raise ConfigError(f"{where}: unknown key {key!r}; known are {', '.join(allowed)}.")
 
 
-def _known(key: str, known: Mapping[str, Rule], where: str) -> Rule:
-    if key not in known:
-        raise ConfigError(f"{where}: there is no rule {key!r}; known are {', '.join(known)}.")
-    return known[key]
+def _check_known(key: str, rules: Thresholds, where: str) -> None:
+    if key not in rules:
+        raise ConfigError(f"{where}: there is no rule {key!r}; known are {', '.join(rules)}.")
 
 
 def _reason(row: Mapping[str, Any], where: str) -> str:

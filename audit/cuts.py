@@ -13,10 +13,13 @@ from audit.cut import Cut, CutPlan, Tier, cut_plan
 from audit.leftovers import WHY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from audit.analysis import Analysis
     from audit.budget import Budget
+    from audit.duplicates import Duplicates
+    from audit.leftovers import Leftover
+    from audit.sizes import FileSize
+    from audit.strip import Strippable
 
 HIDDEN = "hidden in layers"
 _PRICED = ("bytecode",)
@@ -33,49 +36,62 @@ class Replacement:
     packed: int
 
 
-def cut_plans(analysis: Analysis, unreachable: Iterable[str] = ()) -> tuple[CutPlan, ...]:
+def cut_plans(  # noqa: PLR0913 - all that could go, by name
+    budgets: Iterable[Budget],
+    files: Sequence[FileSize],
+    *,
+    at: str,
+    name: str,
+    unreachable: Iterable[str],
+    leftovers: Sequence[Leftover],
+    duplicates: Duplicates,
+    strippable: Mapping[str, Strippable],
+) -> tuple[CutPlan, ...]:
     """Plan the cuts for each budget that decides and is over, of which files are a part.
 
-    `unreachable` are files of the target that nothing can load.
+    `files` are those of the target `name`, which lies at `at`; `unreachable` are those that nothing can load.
     """
     over = [
         budget
-        for budget in analysis.budgets
+        for budget in budgets
         if budget.decides and budget.over and (budget.hidden or budget.paths != frozenset())
     ]
     if not over:
         return ()
-    cuts = list(cuts_of(analysis, unreachable))
-    return tuple(
-        cut_plan(budget, analysis.sizes.files, [*_hidden(analysis, budget), *cuts], analysis.at)
-        for budget in over
-    )
+    cuts = list(_cuts(files, unreachable, leftovers, duplicates, strippable))
+    return tuple(cut_plan(budget, files, [*_hidden(name, budget), *cuts], at) for budget in over)
 
 
-def _hidden(analysis: Analysis, budget: Budget) -> Iterator[Cut]:
+def _hidden(name: str, budget: Budget) -> Iterator[Cut]:
     """Give the cut of what later layers hide: of the whole image, or of the layer that the budget is about."""
     if budget.hidden:
         why = "later layers hide it: remove it in the step that makes it"
-        yield Cut(kind=HIDDEN, subject=analysis.target.name, why=why, saves={}, adds=-budget.hidden)
+        yield Cut(kind=HIDDEN, subject=name, why=why, saves={}, adds=-budget.hidden)
 
 
-def cuts_of(analysis: Analysis, unreachable: Iterable[str] = ()) -> Iterator[Cut]:
+def _cuts(
+    files: Iterable[FileSize],
+    unreachable: Iterable[str],
+    leftovers: Sequence[Leftover],
+    duplicates: Duplicates,
+    strippable: Mapping[str, Strippable],
+) -> Iterator[Cut]:
     """Give everything that could go: one cut for each kind and package."""
-    packages = {file.path: file.package.name for file in analysis.sizes.files}
+    packages = {file.path: file.package.name for file in files}
     for subject, paths in _by_package(unreachable, packages):
         why = "no entry point reaches it, and no string names it for dlopen"
         yield Cut(kind="unreachable", subject=subject, why=why, saves=dict.fromkeys(paths))
     for kind, why in WHY.items():
         tier = Tier.AT_A_PRICE if kind in _PRICED else Tier.HARMLESS
-        found = [leftover.path for leftover in analysis.leftovers if leftover.kind == kind]
+        found = [leftover.path for leftover in leftovers if leftover.kind == kind]
         for subject, paths in _by_package(found, packages):
             yield Cut(kind=kind, subject=subject, why=why, saves=dict.fromkeys(paths), tier=tier)
-    copies = [path for group in analysis.duplicates.groups for path in group.paths[1:]]
+    copies = [path for group in duplicates.groups for path in group.paths[1:]]
     for subject, paths in _by_package(copies, packages):
         why = "the same content lies there under another name: make it a symlink"
         yield Cut(kind="duplicate", subject=subject, why=why, saves=dict.fromkeys(paths))
-    for subject, paths in _by_package(analysis.strippable, packages):
-        saves = {path: analysis.strippable[path].size for path in paths}
+    for subject, paths in _by_package(strippable, packages):
+        saves = {path: strippable[path].size for path in paths}
         why = "strip removes what only debuggers and linkers read"
         yield Cut(kind="debug", subject=subject, why=why, saves=saves)
     yield from _replacements(packages)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
-    from audit.binding import Bindings
     from audit.elf import Elf
+    from audit.symbols import Offer, Reference
 
 # gABI chapter 5, "Dynamic Section"; glibc's elf.h for DT_FLAGS_1.
 DF_TEXTREL, DF_BIND_NOW, DF_1_NOW = 0x4, 0x8, 0x1
@@ -71,19 +71,23 @@ def hardening(elf: Elf, names: Collection[bytes]) -> Hardening:
     )
 
 
-def hardening_of(elves: Mapping[str, Elf], bindings: Bindings) -> dict[str, Hardening]:
-    """Read off the protections of all programs and libraries; object files have none."""
+def hardening_of(
+    elves: Mapping[str, Elf], taken: Mapping[str, Iterable[Reference]], offers: Mapping[str, Offer]
+) -> dict[str, Hardening]:
+    """Read off the protections of all programs and libraries; object files have none.
+
+    `taken` and `offers` are the symbols that the files take from others and offer to them.
+    """
     return {
-        path: hardening(elf, _names(path, bindings))
+        path: hardening(elf, _names(taken.get(path, ()), offers.get(path)))
         for path, elf in elves.items()
         if elf.type in ("shared", "executable") and elf.segments
     }
 
 
-def _names(path: str, bindings: Bindings) -> set[bytes]:
+def _names(taken: Iterable[Reference], offer: Offer | None) -> set[bytes]:
     """Give the names it takes; of those it offers only the canary's count, which libc itself defines."""
-    names = {reference.name for reference in bindings.taken.get(path, ())}
-    offer = bindings.offers.get(path)
+    names = {reference.name for reference in taken}
     return names | {name for name in CANARY if offer is not None and name in offer.symbols}
 
 

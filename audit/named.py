@@ -13,9 +13,10 @@ from audit.elf import Elf
 from audit.errors import UnreadableEntryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from audit.analysis import Analysis
+    from audit.linked import Linked
+    from audit.notes import Notes
 
 # Files are searched piece by piece; packed ones only as far as it is worth inflating them for that.
 _MAX_INFLATED_BYTES = 64 << 20
@@ -37,22 +38,28 @@ _NO_CONFIGURATION = ("/ld.so.cache", ".py")
 
 
 def named_libraries(
-    analysis: Analysis, libraries: Iterable[str], files: Iterable[str], last: Iterable[str] = ()
+    linked: Linked,
+    libraries: Iterable[str],
+    files: Iterable[str],
+    last: Iterable[str] = (),
+    *,
+    notes: Mapping[str, Notes],
 ) -> dict[str, str]:
     """Find those of the `libraries` whose name stands somewhere, each with the first file that has it.
 
     Searched are the image's environment and command, `files`, the target's Python files and configuration, and
-    the files `last`. A library's own name, and what a file has in NEEDED, do not count.
+    the files `last`; of native files, also the `notes`. A library's own name, and what a file has in NEEDED, do not
+    count.
     """
-    wanted = _wanted(analysis, libraries)
+    wanted = _wanted(linked, libraries)
     found: dict[str, str] = {}
     room = _MAX_NAMES_IN_ALL
-    for source, words in _sources(analysis, files, last):
+    for source, words in _sources(linked, files, last, notes):
         needs: set[bytes] | None = None
         for word in islice(words, room):
             room -= 1
             if word in wanted:
-                needs = _needs(analysis, source) if needs is None else needs
+                needs = _needs(linked, source) if needs is None else needs
                 if word not in needs:
                     wanted[word] = _left(found, wanted[word], source)
     return found
@@ -69,11 +76,11 @@ def _left(found: dict[str, str], libraries: Iterable[str], source: str) -> list[
     return [library for library in libraries if library not in found]
 
 
-def _wanted(analysis: Analysis, libraries: Iterable[str]) -> dict[bytes, list[str]]:
+def _wanted(linked: Linked, libraries: Iterable[str]) -> dict[bytes, list[str]]:
     """Give the libraries by the names that they may be opened by: their own, their soname, those of symlinks."""
     wanted: defaultdict[bytes, list[str]] = defaultdict(list)
-    own = {path: {posixpath.basename(path), analysis.elves[path].soname or ""} for path in libraries}
-    tree = analysis.tree
+    own = {path: {posixpath.basename(path), linked.elves[path].soname or ""} for path in libraries}
+    tree = linked.tree
     for path, entry in tree.entries.items():
         if entry.kind == "symlink" and ".so" in path and (real := tree.resolve(path)) in own:
             own[real].add(posixpath.basename(path))
@@ -84,41 +91,42 @@ def _wanted(analysis: Analysis, libraries: Iterable[str]) -> dict[bytes, list[st
 
 
 def _sources(
-    analysis: Analysis, files: Iterable[str], last: Iterable[str]
+    linked: Linked, files: Iterable[str], last: Iterable[str], notes: Mapping[str, Notes]
 ) -> Iterator[tuple[str, Iterable[bytes]]]:
     """Give everything that may have a name in it, by the words for a report, with what looks like one."""
-    image = analysis.tree.config
+    image = linked.tree.config
     for name, value in image.environment.items():
         yield f"ENV {name}", _names(value.encode(errors="replace"))
     for name, values in (("ENTRYPOINT", image.entrypoint), ("CMD", image.command)):
         yield name, _names("\0".join(values).encode(errors="replace"))
-    own = [file.path for file in analysis.sizes.files]
-    python = (path for path in own if path.endswith(".py"))
-    configuration = sorted(path for path in own if _is_configuration(analysis, path))[:_MAX_CONFIGURATIONS]
+    python = (path for path in linked.own if path.endswith(".py"))
+    configuration = sorted(path for path in linked.own if _is_configuration(linked, path))[
+        :_MAX_CONFIGURATIONS
+    ]
     room = _MAX_SEARCHED_IN_ALL
     for path in (*files, *python, *configuration, *last):
-        entry = analysis.tree.entries[path]
+        entry = linked.tree.entries[path]
         packed = entry.compressed not in (None, entry.size)
         if entry.size <= room and not (packed and entry.size > _MAX_INFLATED_BYTES):
             room -= entry.size
-            yield path, _words(analysis, path)
+            yield path, _words(linked, path, notes)
 
 
-def _is_configuration(analysis: Analysis, path: str) -> bool:
+def _is_configuration(linked: Linked, path: str) -> bool:
     return (
         (path.endswith(_SUFFIXES) or "/etc/" in path or ".d/" in path or "/gconv-modules" in path)
         and not path.endswith(_NO_CONFIGURATION)
-        and path not in analysis.elves
-        and analysis.tree.entries[path].size <= _MAX_CONFIGURATION_BYTES
+        and path not in linked.elves
+        and linked.tree.entries[path].size <= _MAX_CONFIGURATION_BYTES
     )
 
 
-def _words(analysis: Analysis, path: str) -> Iterator[bytes]:
+def _words(linked: Linked, path: str, notes: Mapping[str, Notes]) -> Iterator[bytes]:
     """Give what looks like the file name of a library in a file; pieces overlap by more than such a name."""
-    for name in analysis.notes[path].dlopen if path in analysis.notes else ():
+    for name in notes[path].dlopen if path in notes else ():
         yield os.fsencode(name)
     try:
-        with analysis.tree.entries[path].open() as content:
+        with linked.tree.entries[path].open() as content:
             before = b""
             while piece := content.read(_PIECE_BYTES):
                 yield from _names(before + piece)
@@ -149,9 +157,9 @@ def _named_by_rule(path: str, content: bytes) -> Iterator[bytes]:
                 yield value.strip(b"\"' \t\r") + b".so"
 
 
-def _needs(analysis: Analysis, path: str) -> set[bytes]:
+def _needs(linked: Linked, path: str) -> set[bytes]:
     """Give the names that stand in a file for another reason than dlopen(3)."""
-    elf = analysis.linker.elf(path) if path in analysis.tree.entries else None
+    elf = linked.linker.elf(path) if path in linked.tree.entries else None
     return (
         {os.fsencode(name) for name in (*elf.needed, elf.soname) if name} if isinstance(elf, Elf) else set()
     )

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from audit.analysis import Analysis
     from audit.elf import Abi
-    from audit.graph import Edge
+    from audit.graph import Edge, Load
+    from audit.hosts import Reach
+    from audit.linked import Linked
+    from audit.notes import Notes
 
 # Raised when a key changes its meaning or goes; new keys alone do not change it.
 SCHEMA = "under48-observed/1"
@@ -144,27 +146,35 @@ def _few(paths: Iterable[str], name: str) -> tuple[str, ...]:
     return found
 
 
-def observed(analysis: Analysis, observation: Observation) -> Observed:
+def observed(  # noqa: PLR0913 - what is known of the target, by name
+    linked: Linked,
+    observation: Observation,
+    *,
+    modules: AbstractSet[str],
+    hosts: Sequence[Load],
+    reach: Reach,
+    notes: Mapping[str, Notes],
+) -> Observed:
     """Hold what was mapped against what the target's programs need at their start, and what they may load later."""
-    tree = analysis.tree
+    tree = linked.tree
     real = {path: tree.resolve(path) for path in observation.paths}
-    mapped = frozenset(path for path in real.values() if path is not None and path in analysis.elves)
-    started = {path for load in analysis.hosts for path in load.edges}
-    later = sorted(path for path in mapped - started if not analysis.elves[path].is_program)
-    imported = [path for path in later if path in analysis.bindings.modules]
-    names = {**analysis.reach.idle, **analysis.reach.dlopen}
-    opened = {path: by for path in later if (by := names.get(path)) and path not in analysis.bindings.modules}
-    needs = _Needs(analysis, mapped, later)
-    known = needs.closure([*needs.of_programs(), *imported, *opened])
+    mapped = frozenset(path for path in real.values() if path is not None and path in linked.elves)
+    started = {path for load in hosts for path in load.edges}
+    later = sorted(path for path in mapped - started if not linked.elves[path].is_program)
+    imported = [path for path in later if path in modules]
+    names = {**reach.idle, **reach.dlopen}
+    opened = {path: by for path in later if (by := names.get(path)) and path not in modules}
+    needs = _Needs(linked, mapped, later)
+    known = needs.closure([*needs.of_programs(hosts), *imported, *opened])
     left = [path for path in later if path not in known]
     elsewhere = tuple(path for path, found in real.items() if found is None)
-    perhaps = set(_found_by_name(analysis, left)) if elsewhere else set()
-    roots = needs.roots(sorted(left, key=lambda path: path in perhaps))
+    perhaps = set(_found_by_name(linked, left)) if elsewhere else set()
+    roots = needs.roots(sorted(left, key=lambda path: path in perhaps), notes)
     return Observed(
         mapped=mapped,
         never=tuple(
             path
-            for path, elf in analysis.elves.items()
+            for path, elf in linked.elves.items()
             if path not in mapped and elf.dynamic and elf.type == "shared" and not elf.is_program
         ),
         imported=tuple(imported),
@@ -182,21 +192,21 @@ class _Needs:
     A graph of paths, and of the names of what is in the process: a name leads to all that have it.
     """
 
-    def __init__(self, analysis: Analysis, mapped: AbstractSet[str], later: Iterable[str]) -> None:
-        self._analysis = analysis
+    def __init__(self, linked: Linked, mapped: AbstractSet[str], later: Iterable[str]) -> None:
+        self._linked = linked
         self._mapped = mapped
         self._below: defaultdict[str, set[str]] = defaultdict(set)
         for path in later:
-            for name in {posixpath.basename(path), analysis.elves[path].soname} - {None}:
+            for name in {posixpath.basename(path), linked.elves[path].soname} - {None}:
                 self._below[f"{_NAME}{name}"].add(path)
-        for load in analysis.graph.loads:
+        for load in linked.graph.loads:
             for path, edges in load.edges.items():
                 self._below[path].update(edge.path for edge in edges if edge.path is not None)
                 self._below[path].update(self._names(edges))
 
-    def of_programs(self) -> Iterator[str]:
+    def of_programs(self, hosts: Iterable[Load]) -> Iterator[str]:
         """List the names of what a mapped file of a program's closure needs and the loader does not find."""
-        for load in self._analysis.hosts:
+        for load in hosts:
             for path in load.edges.keys() & self._mapped:
                 yield from self._names(load.edges[path])
 
@@ -204,9 +214,9 @@ class _Needs:
         """Give these and all that they need, at any remove, with the names on the way."""
         return set(_walk(starts, self._below, set()))
 
-    def roots(self, paths: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    def roots(self, paths: Sequence[str], notes: Mapping[str, Notes]) -> dict[str, tuple[str, ...]]:
         """Give those that no other of `paths` needs or names, each with what it does; of a circle, the first."""
-        for path, by in named_libraries(self._analysis, paths, paths).items():
+        for path, by in named_libraries(self._linked, paths, paths, notes=notes).items():
             self._below[by].add(path)
         seen: set[str] = set()
         firsts = [path for path in paths if _walk((path,), self._below, seen)]
@@ -247,14 +257,14 @@ def _walk(starts: Iterable[str], below: Mapping[str, Iterable[str]], seen: set[s
     return found
 
 
-def _found_by_name(analysis: Analysis, paths: Iterable[str]) -> Iterator[str]:
+def _found_by_name(linked: Linked, paths: Iterable[str]) -> Iterator[str]:
     """Give those that the loader finds for whatever has their name in NEEDED, wherever that lies."""
-    tree = analysis.tree
+    tree = linked.tree
     places: dict[Abi, set[str | None]] = {}
     for path in paths:
-        abi = analysis.elves[path].abi
+        abi = linked.elves[path].abi
         if abi not in places:
-            loader = analysis.linker.loader(abi)
+            loader = linked.linker.loader(abi)
             folders = (*loader.default, *loader.library_path.replace(";", ":").split(":"))
             places[abi] = {tree.resolve(folder) for folder in folders if folder.startswith("/")}
             places[abi].update(map(tree.resolve, loader.cache.values()))

@@ -16,9 +16,11 @@ from audit.policy import Needs, machine_of, needs
 from audit.wheels import Distribution, distributions, wheel_name_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from audit.analysis import Analysis
+    from audit.linked import Linked
+    from audit.sizes import FileSize
+    from audit.tree import Tree
 
 # Files larger than this are not looked through for NumPy's C-API: no extension module is.
 MAX_SCANNED_BYTES = 64 << 20
@@ -55,13 +57,16 @@ class Python:
         return posixpath.dirname(path) if owner is None else owner.folder
 
 
-def python_of(analysis: Analysis) -> Python:
-    """Gather the facts; files are opened only for the metadata, the libc's version, and NumPy's marks."""
-    tree, abi = analysis.tree, analysis.expected
-    mine = dict.fromkeys(file.path for file in analysis.sizes.files)
-    own = _named(analysis, distributions(tree, mine))
+def python_of(linked: Linked, target: Tree, files: Iterable[FileSize]) -> Python:
+    """Gather the facts; files are opened only for the metadata, the libc's version, and NumPy's marks.
+
+    `files` are those of `target`, with the packages that they belong to.
+    """
+    tree, abi = linked.tree, linked.expected
+    mine = dict.fromkeys(linked.own)
+    own = _named(target, linked.at, distributions(tree, mine))
     every = (*own, *distributions(tree, (path for path in tree.entries if path not in mine)))
-    owner = _owners(analysis, own)
+    owner = _owners(linked, files, own)
     machine = machine_of(abi) if abi else None
     return Python(
         interpreters=interpreters(tree),
@@ -70,29 +75,31 @@ def python_of(analysis: Analysis) -> Python:
         own=own,
         every=every,
         owner=owner,
-        extensions=tuple(found for path in analysis.elves if (found := extension_of(path))),
-        needs=dict(_needs(analysis, owner, machine)) if machine else {},
-        numpy_apis=dict(_numpy_apis(analysis, owner, every)),
+        extensions=tuple(found for path in linked.elves if (found := extension_of(path))),
+        needs=dict(_needs(linked, owner, machine)) if machine else {},
+        numpy_apis=dict(_numpy_apis(linked, owner, every)),
     )
 
 
-def _named(analysis: Analysis, own: tuple[Distribution, ...]) -> tuple[Distribution, ...]:
+def _named(target: Tree, at: str, own: tuple[Distribution, ...]) -> tuple[Distribution, ...]:
     """Add the tags in the name of a target that is a wheel, which holds one distribution, at its top."""
-    if analysis.target.form != "zip" or [one.site for one in own] != [analysis.at]:
+    if target.form != "zip" or [one.site for one in own] != [at]:
         return own
-    return (replace(own[0], named=wheel_name_tags(analysis.target.name)),)
+    return (replace(own[0], named=wheel_name_tags(target.name)),)
 
 
-def _owners(analysis: Analysis, own: tuple[Distribution, ...]) -> dict[str, Distribution]:
+def _owners(
+    linked: Linked, files: Iterable[FileSize], own: tuple[Distribution, ...]
+) -> dict[str, Distribution]:
     """Map native files to distributions as RECORD says; in a wheel, all of them are its own."""
     if len(own) == 1 and own[0].named:
-        return dict.fromkeys(analysis.elves, own[0])
+        return dict.fromkeys(linked.elves, own[0])
     known: defaultdict[tuple[str, str], list[Distribution]] = defaultdict(list)
     for one in own:
         known[one.name, one.version].append(one)
     found: dict[str, Distribution] = {}
-    for file in analysis.sizes.files:
-        if file.path in analysis.elves and file.package.manager == "python":
+    for file in files:
+        if file.path in linked.elves and file.package.manager == "python":
             # One version may be installed in several folders, and a file may lie outside of all of them.
             copies = known.get((file.package.name, file.package.version), [])
             beside = (one for one in copies if file.path.startswith(one.site))
@@ -102,31 +109,29 @@ def _owners(analysis: Analysis, own: tuple[Distribution, ...]) -> dict[str, Dist
     return found
 
 
-def _needs(
-    analysis: Analysis, owner: Mapping[str, Distribution], machine: str
-) -> Iterator[tuple[str, Needs]]:
+def _needs(linked: Linked, owner: Mapping[str, Distribution], machine: str) -> Iterator[tuple[str, Needs]]:
     members: defaultdict[str, list[str]] = defaultdict(list)
     for path, distribution in owner.items():
-        if analysis.elves[path].abi == analysis.expected:
+        if linked.elves[path].abi == linked.expected:
             members[distribution.folder].append(path)
     for folder, paths in members.items():
         outside = (
             (path, edge.needed)
             for path in paths
-            for edge in analysis.graph.edges.get(path, ())
-            if edge.needed != analysis.elves[path].interp
+            for edge in linked.graph.edges.get(path, ())
+            if edge.needed != linked.elves[path].interp
             and (edge.path is None or edge.path not in owner or owner[edge.path].folder != folder)
         )
-        yield folder, needs({path: analysis.elves[path] for path in paths}, outside, machine)
+        yield folder, needs({path: linked.elves[path] for path in paths}, outside, machine)
 
 
 def _numpy_apis(
-    analysis: Analysis, owner: Mapping[str, Distribution], every: tuple[Distribution, ...]
+    linked: Linked, owner: Mapping[str, Distribution], every: tuple[Distribution, ...]
 ) -> Iterator[tuple[str, NumpyApi]]:
     """Look through the native files that may use NumPy: it is in the tree, or their distribution requires it."""
     beside = any(_is_numpy(one) for one in every)
-    for path in analysis.elves:
-        entry, distribution = analysis.tree.entries[path], owner.get(path)
+    for path in linked.elves:
+        entry, distribution = linked.tree.entries[path], owner.get(path)
         asked = beside or (distribution is not None and any(map(_NUMPY.match, distribution.requires)))
         if not asked or entry.size > MAX_SCANNED_BYTES or (distribution and _is_numpy(distribution)):
             continue

@@ -60,7 +60,7 @@ def asked(  # noqa: PLR0913 - options of one command, by keyword
         Misuse: there is no file of what was observed.
     """
     settings = (
-        audit.load_config(config, audit.RULES, dt.datetime.now(tz=dt.UTC).date())
+        audit.load_config(config, audit.THRESHOLDS, dt.datetime.now(tz=dt.UTC).date())
         if config
         else audit.Config()
     )

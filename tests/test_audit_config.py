@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from audit.config import BudgetRow, Config, RuleRow, Waiver, byte_count, load_config, parse_config
 from audit.errors import ConfigError
-from audit.rules import RULES
+from audit.rules import THRESHOLDS
 
 TODAY = dt.date(2026, 11, 22)
 
@@ -61,7 +61,7 @@ until = 2027-03-31
 
 
 def parsed(text: str) -> Config:
-    return parse_config(text, "audit.toml", RULES, TODAY)
+    return parse_config(text, "audit.toml", THRESHOLDS, TODAY)
 
 
 def test_everything_that_a_file_says_becomes_a_value() -> None:
@@ -161,15 +161,15 @@ def test_what_makes_no_sense_is_refused_in_words(text: str, words: str) -> None:
 def test_a_file_is_read_from_its_path(tmp_path: Path) -> None:
     path = tmp_path / "audit.toml"
     path.write_text(WHOLE)
-    assert load_config(path, RULES, TODAY) == parsed(WHOLE)
+    assert load_config(path, THRESHOLDS, TODAY) == parsed(WHOLE)
 
 
 def test_a_file_that_cannot_be_read_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"# \xff")
     with pytest.raises(ConfigError, match="no UTF-8"):
-        load_config(tmp_path / "latin", RULES, TODAY)
+        load_config(tmp_path / "latin", THRESHOLDS, TODAY)
     with pytest.raises(ConfigError, match="No such file"):
-        load_config(tmp_path / "none", RULES, TODAY)
+        load_config(tmp_path / "none", THRESHOLDS, TODAY)
 
 
 HEADERS = ("[[budget]]", "[[waiver]]", "[rule.near-limit]", "[rule]", "[budget]", "[platforms]", "[[rule]]")

@@ -196,8 +196,8 @@ def test_extension_modules_take_symbols_from_a_python_and_not_from_any_program()
     program = Path(FIXTURES / "trees/reached-named-and-forgotten/app/prog").read_bytes()
     entries = {**tree.entries, "/bin/prog": zipped({"prog": program}).entries["/prog"]}
     analysis = audit.analyse(replace(tree, entries=entries))
-    assert "/bin/prog" in {host.root for host in analysis.hosts}
-    assert [host.root for host in analysis.python_hosts] == ["/usr/bin/python3.11"]
+    assert "/bin/prog" in {host.root for host in analysis.hosts.every}
+    assert [host.root for host in analysis.hosts.python] == ["/usr/bin/python3.11"]
 
 
 @pytest.mark.parametrize(

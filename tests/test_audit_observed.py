@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import audit
 from audit.errors import AuditError
-from audit.observed import MAX_BYTES, MAX_PATHS, SCHEMA, Observation, mapped_files, observed, read_observation
+from audit.observed import MAX_BYTES, MAX_PATHS, SCHEMA, Observation, mapped_files, read_observation
 from audit.readers.folder import read_folder
 from audit.rules import Finding, Severity
 from audit.rules.observed import RULES
@@ -279,7 +279,8 @@ def test_extension_modules_are_told_from_what_they_need() -> None:
     tree = read_folder(TREES / "extension-takes-from-the-interpreter")
     modules = sorted(path for path in tree.entries if path.endswith((".so",)))
     analysis = audit.analyse(tree, observation=Observation(name="o", paths=tuple(modules)))
-    found = observed(analysis, Observation(name="o", paths=tuple(modules)))
+    found = analysis.observed
+    assert found is not None
     assert set(found.imported) == set(analysis.bindings.modules) & set(modules)
     assert found.imported
     assert found.never == ()

@@ -173,8 +173,10 @@ def test_a_library_names_others_of_its_name_and_is_named_by_a_later_file(tmp_pat
     own = LIBRARY + b"\0x.so\0"
     analysis = analysed(tmp_path, {"a/x.so": own, "b/x.so": LIBRARY, "c/y.so": own})
     libraries = ["/a/x.so", "/b/x.so"]
-    assert named.named_libraries(analysis, libraries, ["/a/x.so"]) == {"/b/x.so": "/a/x.so"}
-    found = named.named_libraries(analysis, libraries, ["/a/x.so", "/c/y.so"])
+    linked = analysis.linked
+    found = named.named_libraries(linked, libraries, ["/a/x.so"], notes={})
+    assert found == {"/b/x.so": "/a/x.so"}
+    found = named.named_libraries(linked, libraries, ["/a/x.so", "/c/y.so"], notes={})
     assert found == {"/a/x.so": "/c/y.so", "/b/x.so": "/a/x.so"}
 
 

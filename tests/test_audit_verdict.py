@@ -65,7 +65,9 @@ def test_the_verdict_is_one_line(name: str, findings: int, line: str) -> None:
     analysis = good().analysis
     path = next(iter(analysis.elves))
     tree = replace(analysis.target, name=name, archive_size=12_345)
-    analysis = replace(analysis, target=tree, elves={path: analysis.elves[path]})
+    analysis = replace(
+        analysis, target=tree, linked=replace(analysis.linked, elves={path: analysis.elves[path]})
+    )
     assert verdict(analysis, [ONE] * findings) == line
 
 

@@ -9,7 +9,7 @@ import pytest
 import audit
 from audit.config import Config, parse_config
 from audit.readers.folder import read_folder
-from audit.rules import RULES, Severity, judged
+from audit.rules import THRESHOLDS, Severity, judged
 
 TREE = Path(__file__).parent / "fixtures" / "elf" / "trees" / "no-elf-file-ends-the-search"
 TODAY = dt.date(2026, 11, 22)
@@ -18,7 +18,7 @@ WAIVER = '[[waiver]]\nrule = "unresolved-needed"\nsubject = "{}"\nreason = "late
 
 
 def analysed(text: str) -> audit.Analysis:
-    config: Config = parse_config(text, "audit.toml", RULES, TODAY)
+    config: Config = parse_config(text, "audit.toml", THRESHOLDS, TODAY)
     system = replace(read_folder(TREE), form="image")  # of which everything must be inside
     return audit.analyse(system, config=config)
 

@@ -26,12 +26,12 @@ from audit.rules import (
 from audit.rules.rule import Finding, Rule, Severity, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from audit.analysis import Analysis
     from audit.config import RuleRow
 
-__all__ = ["RULES", "Finding", "Rule", "Severity", "Verdict", "check", "exit_status", "judged"]
+__all__ = ["RULES", "THRESHOLDS", "Finding", "Rule", "Severity", "Verdict", "check", "exit_status", "judged"]
 
 RULES = (
     *linkage.RULES,
@@ -51,6 +51,8 @@ RULES = (
     *numpy.RULES,
     *waivers.RULES,
 )
+# What audit.toml may set of each rule, with the defaults.
+THRESHOLDS: Mapping[str, Mapping[str, float]] = {rule.key: rule.config for rule in RULES}
 
 
 def check(analysis: Analysis, rules: Iterable[Rule] | None = None) -> tuple[Finding, ...]:

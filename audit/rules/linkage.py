@@ -144,7 +144,7 @@ def _foreign_libc(analysis: Analysis) -> Iterator[Verdict]:
     """Find extension modules built for another C library than the interpreter's that loads them."""
     hosts = {
         kind
-        for host in analysis.hosts
+        for host in analysis.hosts.every
         if "/python" in host.root
         for edges in host.edges.values()
         for edge in edges

@@ -147,7 +147,7 @@ def loader(content: bytes) -> None:
 def config(content: bytes) -> None:
     """Read an audit.toml, and judge by it."""
     settings = parse_config(
-        content.decode("utf-8", "replace"), "audit.toml", audit.RULES, dt.date(2026, 1, 1)
+        content.decode("utf-8", "replace"), "audit.toml", audit.THRESHOLDS, dt.date(2026, 1, 1)
     )
     audit.judge(audit.analyse(tree_of({"/app/prog": PROGRAM}), config=settings))
 
