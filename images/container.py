@@ -31,6 +31,7 @@ __all__ = [
     "Limits",
     "Started",
     "ended_by_signals",
+    "freeze",
     "options",
     "started",
 ]
@@ -39,6 +40,7 @@ PORT = 8080
 LABEL = "org.under48.invoker"  # on every container started here; its value is the pid of the command
 _CPU_SHARES = (2, 262_144)  # the least and the most that the kernel takes
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
+_FREEZE_TRIES = 5
 _TAIL_LINES = 20  # of a container that ended, in the error
 _NO_COMMAND = ("executable file not found", "no such file or directory")  # where `docker run` ends with 127
 
@@ -223,6 +225,22 @@ def _address(container: Container, *, published: bool) -> Address:
         _check(container)
         raise ContainerEnded("the engine gave the container no address; is its network `bridge` in order?")
     return address
+
+
+def freeze(container: Container) -> None:
+    """Freeze the container's processes; on a busy machine runc may need more than one try.
+
+    Raises:
+        APIError: it cannot be frozen.
+    """
+    for left in reversed(range(_FREEZE_TRIES)):
+        try:
+            container.pause()
+        except APIError as error:
+            if not left or "unable to freeze" not in str(error):
+                raise
+        else:
+            return
 
 
 @contextmanager

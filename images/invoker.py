@@ -11,7 +11,7 @@ import docker
 from docker.errors import NotFound
 
 from images.activation import Answer, Classified, Logs, NoAnswer, Phase, Status, classify, collect_logs
-from images.container import ContainerEnded, Limits, Started, started
+from images.container import ContainerEnded, Limits, Started, freeze, started
 from images.logs import FollowedLogs
 from images.protocol import encode, post
 
@@ -129,7 +129,7 @@ class Invoker:
 
     def pause(self) -> None:
         """Freeze the container's processes, as the platform does with one that has been idle for 10 s."""
-        self.running.container.pause()
+        freeze(self.running.container)
         self.frozen = True
 
     def resume(self) -> None:

@@ -1,9 +1,9 @@
 import signal
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import docker
 import pytest
@@ -14,6 +14,9 @@ from images.container import ContainerEnded, Limits, Started, options, started
 from images.errors import ContainerFailed
 from images.invoker import Memory
 from tests.foreground import foreground
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
 
 
 def test_a_container_is_started_with_the_platforms_flags() -> None:
@@ -178,3 +181,33 @@ assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
         cwd=Path(container.__file__).parents[1],
     )
     assert (done.stdout, done.returncode) == ("removed\n", status), done.stderr
+
+
+class _Stubborn:
+    """A container that runc freezes at the last of some tries."""
+
+    def __init__(self, refusals: int, why: str) -> None:
+        self.refusals, self.why, self.tries = refusals, why, 0
+
+    def pause(self) -> None:
+        self.tries += 1
+        if self.tries <= self.refusals:
+            raise APIError(self.why)
+
+
+@pytest.mark.parametrize(
+    ("refusals", "why", "tries", "frozen"),
+    [
+        (0, "", 1, True),
+        (4, "runc did not terminate successfully: unable to freeze: unknown", 5, True),
+        (9, "runc did not terminate successfully: unable to freeze: unknown", 5, False),
+        (9, "container is not running", 1, False),
+    ],
+)
+def test_a_container_that_cannot_be_frozen_on_a_busy_machine_is_tried_again(
+    refusals: int, why: str, tries: int, *, frozen: bool
+) -> None:
+    stubborn = _Stubborn(refusals, why)
+    with nullcontext() if frozen else pytest.raises(APIError):
+        container.freeze(cast("Container", stubborn))
+    assert stubborn.tries == tries

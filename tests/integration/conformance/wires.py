@@ -4,6 +4,7 @@ import resource
 import time
 from contextlib import ExitStack, suppress
 
+from images.container import freeze
 from images.protocol import encode
 from tests.integration.conformance.server import Server, answer_of
 from tests.integration.conformance.steps import do, same
@@ -129,7 +130,7 @@ def paused(expected: tuple[int | None, Where]) -> Step:
     """Freeze the container, call it, thaw it: what was sent meanwhile is answered then."""
 
     def act(server: Server) -> list[Reply]:
-        server.container.pause()
+        freeze(server.container)
         with server.connect() as client:
             client.sendall(request("POST", "/run", RUN))
             time.sleep(_FROZEN_SECONDS)
