@@ -31,14 +31,15 @@ def fetch_buildx(folder: Path, report: Callable[[str], None]) -> str:
         (work / name).mkdir(parents=True)
     (work / "sources.list").write_text(replace(source, suite=SUITE).line + "\n")
     apt = ["apt-get", "-qq", *(f"-o{name}" for name in _options(work))]
-    unpack = ["dpkg-deb", "--extract", "package.deb", "package"]
+    # The one that was downloaded, whatever its version.
+    unpack = ["sh", "-c", "dpkg-deb --extract *.deb package"]
     report(f"fetching {PACKAGE} of Debian {SUITE}, to be unpacked in {folder}")
     for command in ([*apt, "update"], [*apt, "download", PACKAGE], unpack):
-        if command is unpack:
-            next(work.glob("*.deb")).rename(work / "package.deb")
         done = subprocess.run(command, cwd=work, check=False, capture_output=True, text=True)
         if done.returncode:
-            return f"`{command[0]}` failed: {(done.stdout + done.stderr).strip()[-_TAIL_CHARACTERS:]}"
+            return (
+                f"{PACKAGE} could not be fetched: {(done.stdout + done.stderr).strip()[-_TAIL_CHARACTERS:]}"
+            )
     plugin.parent.mkdir(parents=True, exist_ok=True)
     (work / "package" / PLUGIN).replace(plugin)
     shutil.rmtree(work)

@@ -40,7 +40,7 @@ def base(client: Engine) -> str:
 
 @pytest.fixture(params=["BuildKit", "HTTP"])
 def build(request: pytest.FixtureRequest, client: Engine, monkeypatch: pytest.MonkeyPatch) -> Build:
-    """Builds `Dockerfile`, with `x` beside it, by one of the builders."""
+    """Builds `Dockerfile`, with `x` next to it, by one of the builders."""
     with_buildkit = request.param == "BuildKit"
     monkeypatch.setattr(buildkit, "answers", lambda _engine: with_buildkit)
     if with_buildkit and not buildkit.buildx_answers(client.endpoint):
